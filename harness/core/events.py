@@ -1,0 +1,85 @@
+"""What the engine tells while a run goes on. Consoles and files are subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from harness.core.faults import FaultRecord
+from harness.core.operations import Operation
+from harness.core.plan import Plan
+from harness.core.protocols import NodeStatus
+from harness.core.run import Ending
+from harness.core.verdict import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    plan: Plan
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegan:
+    """``phase``: set-up, load, recovery, final reads, tear-down, check, report."""
+
+    at_ns: int
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something worth a line: a choice made, a warning."""
+
+    at_ns: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEnded:
+    at_ns: int
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class NodesSampled:
+    """What the nodes say of themselves; a node that did not answer is missing."""
+
+    at_ns: int
+    statuses: tuple[NodeStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultChanged:
+    """A fault began (``ended_ns`` None) or ended."""
+
+    at_ns: int
+    record: FaultRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    at_ns: int
+    result: CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    ending: Ending
+    results: tuple[CheckResult, ...]
+    folder: Path
+
+
+RunEvent: TypeAlias = (
+    RunStarted
+    | PhaseBegan
+    | Noted
+    | OperationEnded
+    | NodesSampled
+    | FaultChanged
+    | Checked
+    | RunEnded
+)
+Subscriber: TypeAlias = Callable[[RunEvent], None]

@@ -1,0 +1,180 @@
+"""What a client asked and what it was told.
+
+Time is int nanoseconds from the run's monotonic origin. An operation's interval is closed:
+at equal times a call comes before a return (two operations that touch at one instant are
+concurrent).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from harness.core.values import Value, show
+
+
+class Outcome(Enum):
+    """What the client may conclude from the answer, or from its absence."""
+
+    OK = "ok"
+    """It took effect, at some instant between call and return."""
+    FAIL = "fail"
+    """It took no effect and never will. Only a definite refusal earns this word."""
+    INFO = "info"
+    """Unknown: it may take effect at any later time, or never. Its interval has no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: the function ``f`` on ``key`` with the argument ``value``.
+
+    The vocabulary (a model may define more):
+
+    ========== ======================= =============================
+    f          value                   result when OK
+    ========== ======================= =============================
+    read       None                    the value read
+    write      the new value           None
+    cas        (expected, new)         None; a mismatch is FAIL
+    add        the element, or delta   None (set), None (counter)
+    append     the element             None
+    get, put, delete                   as read and write of a kv key
+    ========== ======================= =============================
+    """
+
+    f: str
+    key: Value = None
+    value: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a client's ``invoke`` returns.
+
+    ``node`` is who answered, where that is known; ``position`` is the system's own order hint
+    (log index, revision), kept for checks that can use it; ``error`` is a word for people.
+    """
+
+    outcome: Outcome
+    value: Value = None
+    error: str | None = None
+    node: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """A call left the client. ``index`` is the event's place in the history."""
+
+    index: int
+    process: int
+    node: str | None
+    at_ns: int
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The call at event ``of`` ended for its client; for INFO only the waiting ended."""
+
+    index: int
+    of: int
+    at_ns: int
+    completion: Completion
+
+
+Event: TypeAlias = Invoke | Complete
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A call paired with its completion.
+
+    ``index`` is the invocation's event index: the operation's identity in every report.
+    ``end`` is None when the operation has no end (INFO, or no completion was recorded).
+    """
+
+    index: int
+    process: int
+    call: Call
+    outcome: Outcome
+    start: int
+    end: int | None
+    result: Value = None
+    error: str | None = None
+    node: str | None = None
+    position: int | None = None
+
+    def words(self) -> str:
+        """For people: ``write 4``, ``read → 3``, ``cas 1 2``."""
+        call = self.call
+        if self.call.f in ("read", "get"):
+            return f"{call.f} → {show(self.result)}" if self.outcome is Outcome.OK else call.f
+        match call.value:
+            case None:
+                return call.f
+            case tuple() if call.f == "cas":
+                return " ".join([call.f, *(show(item) for item in call.value)])
+            case _:
+                return f"{call.f} {show(call.value)}"
+
+
+def pair(events: Iterable[Event]) -> tuple[Operation, ...]:
+    """Operations of an event stream, in order of invocation.
+
+    Raises:
+        ValueError: a completion without its invocation, or a second completion of one.
+    """
+    invokes: dict[int, Invoke] = {}
+    done: dict[int, Complete] = {}
+    for event in events:
+        match event:
+            case Invoke():
+                invokes[event.index] = event
+            case Complete():
+                if event.of not in invokes:
+                    raise ValueError(f"event {event.index} completes {event.of}: no such call")
+                if event.of in done:
+                    raise ValueError(f"event {event.index} completes {event.of} a second time")
+                done[event.of] = event
+    return tuple(_operation(invoke, done.get(index)) for index, invoke in invokes.items())
+
+
+def _operation(invoke: Invoke, complete: Complete | None) -> Operation:
+    if complete is None:
+        return Operation(
+            index=invoke.index,
+            process=invoke.process,
+            call=invoke.call,
+            outcome=Outcome.INFO,
+            start=invoke.at_ns,
+            end=None,
+            error="no completion recorded",
+            node=invoke.node,
+        )
+    completion = complete.completion
+    return Operation(
+        index=invoke.index,
+        process=invoke.process,
+        call=invoke.call,
+        outcome=completion.outcome,
+        start=invoke.at_ns,
+        end=None if completion.outcome is Outcome.INFO else complete.at_ns,
+        result=completion.value,
+        error=completion.error,
+        node=completion.node or invoke.node,
+        position=completion.position,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Operations in order of invocation, and what reading them had to warn about."""
+
+    operations: Sequence[Operation]
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.operations)

@@ -1,0 +1,59 @@
+"""Everything that is decided before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.core.faults import FaultStep
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What was asked for, with defaults filled in. Times in seconds, ``rate`` in operations/s.
+
+    ``rate`` 0 means as fast as the clients can. ``nemeses`` are ``name`` or ``name:narrowing``.
+    ``election_timeout_ms`` is a range (two numbers) or one number for each node.
+    """
+
+    target: str = "raft"
+    workload: str = "register"
+    nemeses: tuple[str, ...] = ("partition",)
+    runtime: str = "auto"
+    nodes: int = 5
+    concurrency: int = 10
+    rate: float = 100.0
+    time_limit_s: float = 60.0
+    operation_timeout_s: float = 5.0
+    recovery_timeout_s: float = 30.0
+    seed: int = 0
+    bugs: tuple[str, ...] = ()
+    firewall: str = "auto"
+    election_timeout_ms: tuple[int, ...] = (100, 300)
+
+    @property
+    def name(self) -> str:
+        """The folder under ``runs/``: workload and nemeses."""
+        nemeses = "+".join(item.replace(":", "-") for item in self.nemeses) or "none"
+        return f"{self.workload}-{nemeses}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A spec made concrete: the runtime that was picked, the schedule, the versions.
+
+    ``schedule`` is data; together with the seed it determines every choice that can be made
+    before the start. ``notes`` say in words what was picked and why.
+    """
+
+    spec: RunSpec
+    runtime: str
+    nodes: tuple[str, ...]
+    schedule: tuple[FaultStep, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def node_names(count: int) -> tuple[str, ...]:
+    """``n1 … nN``."""
+    return tuple(f"n{number}" for number in range(1, count + 1))

@@ -1,0 +1,429 @@
+"""What the rooms may ask of each other.
+
+Small protocols; capabilities that not everybody has are separate ones (:class:`HasLeader`, …), to
+be tested with ``isinstance``. All of it is ordinary async code on one event loop, so that a
+simulated runtime can stand in for a real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from harness.core.faults import FaultSpec, FaultStep, Proof
+from harness.core.operations import Call, Completion, History
+from harness.core.values import Value
+from harness.core.verdict import CheckResult
+
+Link = tuple[str, str]
+"""A directed link: (from node, to node)."""
+
+
+# -- where nodes live ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node as its own server sees it: what a target needs to write a command line.
+
+    ``home`` is a directory of the node's own that survives restarts; ``code`` holds the Python
+    packages of the project. Both are paths in the node's view.
+    """
+
+    node: str
+    addresses: Mapping[str, str]
+    python: str
+    code: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """The server of one node. Its output goes to ``log.txt`` in the node's home."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """What a runtime is asked to build.
+
+    ``run_id`` is short, unique on the machine, and safe in names of networks, tables and
+    containers. ``folder`` is where each node's home appears on this side: ``folder/<node>``.
+    """
+
+    run_id: str
+    nodes: tuple[str, ...]
+    folder: Path
+    firewall: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBehaviour:
+    """How a directed link treats packets. Delays in nanoseconds, probabilities in 0..1."""
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    loss: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """How a node's wall clock lies: ``true + offset + (rate - 1) · elapsed``, and a strobe.
+
+    With ``strobe_ns`` > 0 the wall clock jumps forth and back by that much every
+    ``strobe_period_ns``. ``rate`` also drives the node's monotonic clock, which never goes back.
+    """
+
+    offset_ns: int = 0
+    rate: float = 1.0
+    strobe_ns: int = 0
+    strobe_period_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """A node's server as the kernel sees it.
+
+    ``state`` is ``running``, ``stopped`` (SIGSTOP) or ``gone``; ``pid`` None when gone.
+    ``starts`` counts how often it was started.
+    """
+
+    state: str
+    pid: int | None
+    starts: int
+
+
+class NetworkControl(Protocol):
+    """Cuts and shapes links between nodes; links between clients and nodes are never touched.
+
+    Each caller names itself (``owner``, a fault's id); what is in force is the union of all
+    owners' wishes, applied as one change. An empty wish withdraws the owner's.
+    """
+
+    firewall: str
+    """``nft`` or ``iptables``: what does the cutting."""
+    shaper: str
+    """``netem`` or ``nfqueue``: what does the delaying."""
+
+    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
+        """``drops``: node → the nodes whose packets never reach it. One-way cuts are natural."""
+
+    async def dropped(self) -> Mapping[Link, int]:
+        """Packets dropped by our rules since the cluster was built, by directed link."""
+
+    async def shape(self, owner: str, links: Mapping[Link, LinkBehaviour]) -> None:
+        """Delay, jitter and loss on directed links. Behaviours of several owners add up."""
+
+    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+        """(packets delayed, packets lost) by our shaping, by directed link."""
+
+    async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
+        """Does a packet get from one node to the other right now?
+
+        A datagram to a port of the harness's own; no answer is needed, so one-way cuts show.
+        """
+
+    async def round_trip(self, link: Link, timeout_s: float = 2.0) -> int | None:
+        """Nanoseconds for a datagram there and back, None when it did not come back."""
+
+
+class ProcessControl(Protocol):
+    """The server process of each node. The node itself (address, disk, rules) stays."""
+
+    async def launch(self, node: str, spec: ServerSpec) -> None:
+        """First start; ``start`` uses the same command again."""
+
+    async def start(self, node: str) -> None:
+        """Starts the server; a no-op when it runs."""
+
+    async def kill(self, node: str) -> None:
+        """SIGKILL, and waits until the process is gone."""
+
+    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
+        """SIGTERM, then SIGKILL after the timeout."""
+
+    async def pause(self, node: str) -> None:
+        """SIGSTOP to all of the node's server."""
+
+    async def resume(self, node: str) -> None:
+        """SIGCONT."""
+
+    async def state(self, node: str) -> ProcessState:
+        """As read from /proc."""
+
+
+class ClockControl(Protocol):
+    """The clocks that the nodes' servers read. The host's clock is never touched."""
+
+    async def skew(self, node: str, skew: ClockSkew) -> None:
+        """Takes effect at the server's next reading. ``ClockSkew()`` is the true clock again."""
+
+
+class Cluster(Protocol):
+    """Nodes that exist. Leaving the provisioning context removes every trace of them."""
+
+    runtime: str
+    nodes: tuple[str, ...]
+    addresses: Mapping[str, str]
+    network: NetworkControl
+    processes: ProcessControl
+    clocks: ClockControl
+    notes: tuple[str, ...]
+    """What was picked, in words, for the plan and the report."""
+
+    def place(self, node: str) -> Place:
+        """The node in its own view."""
+
+    def home(self, node: str) -> Path:
+        """The node's home on this side: logs and traces are read here."""
+
+    async def dial(
+        self, node: str, port: int, timeout_s: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection from a client to a node.
+
+        Raises:
+            OSError, TimeoutError: it could not be made; nothing was sent.
+        """
+
+
+class Runtime(Protocol):
+    """A way to have nodes."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """Why this runtime cannot work here, and what to do; None when it can."""
+
+    def lacks(self, capability: str) -> str | None:
+        """Why a capability (``partition``, ``pause``, ``loss``, …) cannot work; None if it can."""
+
+    def provision(self, request: Provision) -> AbstractAsyncContextManager[Cluster]:
+        """Builds the nodes (no server yet).
+
+        Raises:
+            EnvironmentFailure: on entering.
+        """
+
+    def leftovers(self) -> Sequence[str]:
+        """What dead runs left behind, in words; nothing of a run that is alive."""
+
+    def clean(self) -> Sequence[str]:
+        """Removes the leftovers; returns what was removed, in words."""
+
+
+# -- what is tested -----------------------------------------------------------------------------
+
+
+class Client(Protocol):
+    """One process' connection to a system.
+
+    ``invoke`` never raises for what the system or the network did: that is a
+    :class:`Completion`. A time-out or a reset after sending is INFO, never FAIL.
+    """
+
+    async def invoke(self, call: Call, timeout_s: float) -> Completion:
+        """One operation."""
+
+    async def close(self) -> None:
+        """Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """Choices a target is made with."""
+
+    bugs: tuple[str, ...] = ()
+    election_timeout_ms: tuple[int, ...] = (100, 300)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What a node says of itself; ``role`` is ``leader``, ``follower``, ``candidate``."""
+
+    node: str
+    role: str
+    term: int
+    leader: str | None
+    wall_ns: int | None = None
+
+
+class Target(Protocol):
+    """A system under test. Constructed with :class:`TargetOptions`."""
+
+    name: str
+    promise: str
+    """What it promises, to complete the sentence "Target raft promises …"."""
+
+    def server(self, place: Place) -> ServerSpec:
+        """The command that starts a node."""
+
+    async def await_ready(self, cluster: Cluster, timeout_s: float) -> None:
+        """Returns when every running node serves.
+
+        Raises:
+            NodeFailure: not within the time.
+        """
+
+    def client(self, cluster: Cluster, node: str, process: int) -> Client:
+        """A client of ``process`` that talks to ``node``; connects lazily."""
+
+
+@runtime_checkable
+class HasLeader(Protocol):
+    """A target that can say who leads, and what each node thinks of itself."""
+
+    async def statuses(self, cluster: Cluster, timeout_s: float) -> Mapping[str, NodeStatus]:
+        """Only of the nodes that answered in time."""
+
+
+@runtime_checkable
+class HasTrace(Protocol):
+    """A target whose nodes write a trace (docs/trace-format.md)."""
+
+    trace_file: str
+    """Its name in the node's home."""
+
+
+# -- what is asked of it ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadOptions:
+    """What a workload may know in advance."""
+
+    nodes: tuple[str, ...]
+    concurrency: int
+
+
+class Workload(Protocol):
+    """What clients do, and what judges it. Constructed with (rng, WorkloadOptions).
+
+    A workload is a pure state machine: the engine asks it for the next call of a thread and tells
+    it how calls ended; it does nothing by itself.
+    """
+
+    name: str
+    model: str | None
+    """Model string for the linearizability check, None when it does not apply."""
+    checkers: tuple[str, ...]
+    """Names of the checks of the history."""
+
+    def next(self, thread: int) -> Call | None:
+        """The next call of a client thread (0 … concurrency-1); None when it has none left."""
+
+    def ended(self, call: Call, completion: Completion) -> None:
+        """A call ended."""
+
+    def final(self) -> Sequence[tuple[str | None, Call]]:
+        """Calls after the last heal: (node or None for any, call)."""
+
+
+# -- what hurts it ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FaultContext:
+    """What a fault may touch."""
+
+    cluster: Cluster
+    target: Target
+    id: str
+
+    async def leader(self, timeout_s: float = 1.0) -> str | None:
+        """The node that leads the highest term among those that answer; None if nobody does."""
+        if not isinstance(self.target, HasLeader):
+            return None
+        statuses = await self.target.statuses(self.cluster, timeout_s)
+        leaders = [status for status in statuses.values() if status.role == "leader"]
+        return max(leaders, key=lambda status: status.term).node if leaders else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A fault with its roles made concrete: words for people, the same as data."""
+
+    words: str
+    data: Mapping[str, Value] = field(default_factory=dict)
+
+
+class Fault(Protocol):
+    """One injection. The engine calls begin, prove, end, in this order, and always ``end``."""
+
+    async def begin(self, context: FaultContext) -> Resolved:
+        """Injects it. May raise after a part was done: ``end`` undoes whatever that was."""
+
+    async def prove(self, context: FaultContext) -> Proof:
+        """Did it bite? Asked at the end of its time, before the heal."""
+
+    async def end(self, context: FaultContext) -> Proof:
+        """Heals, and says how that is known. Idempotent."""
+
+
+class Nemesis(Protocol):
+    """A family of faults: a pure planner, and the way from a spec to an injection."""
+
+    name: str
+    capability: str
+    """What the runtime must be able to do; see :meth:`Runtime.lacks`."""
+    narrowings: Mapping[str, str]
+    """``name:narrowing`` → what it means."""
+
+    def plan(
+        self,
+        rng: random.Random,
+        nodes: tuple[str, ...],
+        duration_ns: int,
+        narrowing: str | None,
+    ) -> tuple[FaultStep, ...]:
+        """The schedule within a load of ``duration_ns``; the last fault is healed before its end.
+
+        Raises:
+            UsageError: an unknown narrowing, or one that this many nodes cannot have.
+        """
+
+    def fault(self, spec: FaultSpec) -> Fault:
+        """A fresh injection of a planned fault."""
+
+
+# -- what judges it -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Budgets of one check: wall seconds and bytes above what was there at its start."""
+
+    time_s: float = 60.0
+    memory_bytes: int = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a checker may look at. ``traces`` are the nodes' trace files that exist.
+
+    ``origin_ns`` is the host's CLOCK_MONOTONIC at the history's time zero: traces carry raw
+    monotonic times.
+    """
+
+    history: History
+    nodes: tuple[str, ...] = ()
+    model: str | None = None
+    traces: Mapping[str, Path] = field(default_factory=dict)
+    origin_ns: int = 0
+
+
+class Checker(Protocol):
+    """A judge: evidence in, verdict out. Pure but for reading the traces."""
+
+    name: str
+
+    def check(self, evidence: Evidence, limits: Limits) -> CheckResult:
+        """Never raises for what the evidence holds."""
