@@ -139,10 +139,11 @@ def pair(events: Iterable[Event]) -> tuple[Operation, ...]:
                 if event.of in done:
                     raise ValueError(f"event {event.index} completes {event.of} a second time")
                 done[event.of] = event
-    return tuple(_operation(invoke, done.get(index)) for index, invoke in invokes.items())
+    return tuple(operation(invoke, done.get(index)) for index, invoke in invokes.items())
 
 
-def _operation(invoke: Invoke, complete: Complete | None) -> Operation:
+def operation(invoke: Invoke, complete: Complete | None) -> Operation:
+    """A call with its completion; without one its end is unknown (INFO)."""
     if complete is None:
         return Operation(
             index=invoke.index,

@@ -1,0 +1,103 @@
+"""The clients: one thread of control each, a process at a time.
+
+A process whose operation ended unknown is dead: its call may still take effect, so it must never
+call again (a process is sequential). The thread goes on as a new process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from harness.core.operations import Call, Completion, Outcome
+from harness.core.protocols import Client, Cluster, Target, Workload
+from harness.engine.journal import Journal
+
+FAILURE_PAUSE_S = 0.05
+"""After a definite failure that came back at once: keeps a dead node from flooding the history."""
+
+GRACE_S = 1.0
+"""What a client may take beyond its own time limit before the engine ends the call for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a thread may call next. ``rate`` is over all threads; 0 is as fast as they can.
+
+    Slots of the threads are interleaved. Missed slots are skipped, never caught up: a burst
+    after a fault would hide what clients see in its wake.
+    """
+
+    rate: float
+    threads: int
+
+    def following(self, thread: int, now_s: float) -> float:
+        """The thread's first slot at or after ``now_s`` (both in seconds of load)."""
+        if self.rate <= 0:
+            return now_s
+        period = self.threads / self.rate
+        offset = thread / self.rate
+        turns = max(0, -int(-(now_s - offset) // period))
+        return offset + turns * period
+
+
+@dataclass(slots=True)
+class Worker:
+    """One client thread, bound to one node so that clients sit on both sides of every cut."""
+
+    thread: int
+    node: str
+    cluster: Cluster
+    target: Target
+    workload: Workload
+    journal: Journal
+    pace: Pace
+    timeout_s: float
+    stride: int
+    """Added to the process number when a process dies: keeps numbers unique over threads."""
+
+    async def run(self, until_s: float) -> None:
+        """Calls until the load's end (seconds since it began) or the workload has no more."""
+        process = self.thread
+        client: Client | None = None
+        try:
+            while True:
+                now_s = self.journal.now() / 1e9
+                due_s = self.pace.following(self.thread, now_s)
+                if due_s >= until_s:
+                    return
+                await asyncio.sleep(due_s - now_s)
+                call = self.workload.next(self.thread)
+                if call is None:
+                    return
+                if client is None:
+                    client = self.target.client(self.cluster, self.node, process)
+                completion = await perform(
+                    self.journal, client, process, self.node, call, self.timeout_s
+                )
+                self.workload.ended(call, completion)
+                if completion.outcome is Outcome.INFO:
+                    await client.close()
+                    client, process = None, process + self.stride
+                elif completion.outcome is Outcome.FAIL:
+                    await asyncio.sleep(FAILURE_PAUSE_S)
+        finally:
+            if client is not None:
+                await client.close()
+
+
+async def perform(
+    journal: Journal, client: Client, process: int, node: str | None, call: Call, timeout_s: float
+) -> Completion:
+    """One recorded operation. Whatever ends the waiting, the call has a completion afterwards."""
+    index = journal.invoke(process, node, call)
+    try:
+        async with asyncio.timeout(timeout_s + GRACE_S):
+            completion = await client.invoke(call, timeout_s)
+    except TimeoutError:
+        completion = Completion(Outcome.INFO, error="timed out")
+    except BaseException as error:
+        journal.complete(index, Completion(Outcome.INFO, error=f"{type(error).__name__}: {error}"))
+        raise
+    journal.complete(index, completion)
+    return completion

@@ -1,0 +1,233 @@
+"""The phases of a run, in order, each undone in reverse however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.core.errors import EnvironmentFailure, NodeFailure
+from harness.core.events import Subscriber
+from harness.core.faults import FaultRecord
+from harness.core.operations import Operation
+from harness.core.plan import Plan
+from harness.core.protocols import (
+    Cluster,
+    HasLeader,
+    Nemesis,
+    Provision,
+    Runtime,
+    Target,
+    Workload,
+)
+from harness.core.verdict import Anomaly, CheckResult, Verdict
+from harness.engine.clients import Pace, Worker, perform
+from harness.engine.injection import Injector
+from harness.engine.journal import Journal, Recorder
+
+READY_LIMIT_S = 30.0
+SAMPLE_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The pieces a plan names, made: the engine is handed objects, never names."""
+
+    runtime: Runtime
+    target: Target
+    workload: Workload
+    nemeses: Mapping[str, Nemesis]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run left in memory; all of it is in the run's folder too.
+
+    ``origin_ns`` is CLOCK_MONOTONIC at run time zero; ``load_ns`` when the load began and ended.
+    """
+
+    origin_ns: int = 0
+    load_ns: tuple[int, int] = (0, 0)
+    duration_ns: int = 0
+    operations: tuple[Operation, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
+    liveness: CheckResult | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+async def conduct(
+    plan: Plan,
+    parts: Parts,
+    recorder: Recorder,
+    folder: Path,
+    run_id: str,
+    subscribers: tuple[Subscriber, ...] = (),
+    outcome: Outcome | None = None,
+    begun: asyncio.Event | None = None,
+) -> Outcome:
+    """Runs ``plan`` from nothing to nothing; nodes' homes stay in ``folder/<node>``.
+
+    ``outcome`` is filled in as the run goes on, so that a caller who cancels has what there is.
+
+    Raises:
+        EnvironmentFailure: the cluster could not be built or did not start to serve.
+        asyncio.CancelledError: after everything was healed and torn down.
+    """
+    outcome = outcome if outcome is not None else Outcome()
+    journal = Journal(recorder, subscribers)
+    journal.phase("set-up")
+    request = Provision(run_id, plan.nodes, folder, plan.spec.firewall)
+    async with parts.runtime.provision(request) as cluster:
+        for words in cluster.notes:
+            journal.note(words)
+            outcome.notes.append(words)
+        await _start(cluster, parts.target)
+        injector = Injector(cluster, parts.target, parts.nemeses, journal)
+        sampler = asyncio.create_task(_sample(cluster, parts.target, journal), name="sampler")
+        try:
+            journal.begin_load()
+            outcome.origin_ns = journal.origin_ns
+            if begun is not None:
+                begun.set()
+            journal.phase("load")
+            try:
+                await _load(plan, parts, cluster, injector, journal)
+            finally:
+                journal.abandon("the run ended before the answer")
+                outcome.load_ns = (0, journal.now())
+                outcome.operations = tuple(journal.operations)
+                outcome.faults = tuple(injector.records.values())
+            outcome.liveness = await _recover(plan, parts, cluster, journal)
+            await _final_reads(plan, parts, cluster, journal)
+        finally:
+            sampler.cancel()
+            with suppress(asyncio.CancelledError):
+                await sampler
+            outcome.operations = tuple(journal.operations)
+            outcome.duration_ns = journal.now()
+            journal.phase("tear-down")
+            await asyncio.shield(asyncio.ensure_future(_stop(cluster)))
+    return outcome
+
+
+async def _start(cluster: Cluster, target: Target) -> None:
+    async def launch(node: str) -> None:
+        await cluster.processes.launch(node, target.server(cluster.place(node)))
+
+    with _first_cause():
+        async with asyncio.TaskGroup() as group:
+            for node in cluster.nodes:
+                group.create_task(launch(node))
+    await target.await_ready(cluster, READY_LIMIT_S)
+
+
+async def _load(
+    plan: Plan, parts: Parts, cluster: Cluster, injector: Injector, journal: Journal
+) -> None:
+    spec = plan.spec
+    pace = Pace(spec.rate, spec.concurrency)
+    workers = [
+        Worker(
+            thread=thread,
+            node=plan.nodes[thread % len(plan.nodes)],
+            cluster=cluster,
+            target=parts.target,
+            workload=parts.workload,
+            journal=journal,
+            pace=pace,
+            timeout_s=spec.operation_timeout_s,
+            stride=spec.concurrency,
+        )
+        for thread in range(spec.concurrency)
+    ]
+    with _first_cause():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(injector.run(plan.schedule), name="nemesis")
+            for worker in workers:
+                group.create_task(worker.run(spec.time_limit_s), name=f"client {worker.thread}")
+
+
+@contextmanager
+def _first_cause() -> Iterator[None]:
+    """Side-by-side tasks fail as a group; what a person needs is the first that failed."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        cause: BaseException = group
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        raise cause from group
+
+
+async def _sample(cluster: Cluster, target: Target, journal: Journal) -> None:
+    if not isinstance(target, HasLeader):
+        return
+    while True:
+        journal.sample(await target.statuses(cluster, SAMPLE_PERIOD_S))
+        await asyncio.sleep(SAMPLE_PERIOD_S)
+
+
+async def _recover(plan: Plan, parts: Parts, cluster: Cluster, journal: Journal) -> CheckResult:
+    """Waits until the healed cluster serves again: a verdict of its own."""
+    journal.phase("recovery")
+    limit_s = plan.spec.recovery_timeout_s
+    healed_ns = journal.now()
+    try:
+        await parts.target.await_ready(cluster, limit_s)
+        await _all_alive(cluster)
+    except NodeFailure as failure:
+        words = str(failure).splitlines()[0]
+        anomaly = Anomaly(
+            kind="no progress after the heal",
+            sentence=f"Every fault was healed, but the cluster does not serve: {words}",
+            at_ns=journal.now(),
+        )
+        return CheckResult(
+            checker="liveness",
+            verdict=Verdict.INVALID,
+            reason=f"not serving {limit_s:.0f} s after the last heal: {words}",
+            anomalies=(anomaly,),
+        )
+    waited_ms = round((journal.now() - healed_ns) / 1e6)
+    return CheckResult(
+        checker="liveness",
+        verdict=Verdict.VALID,
+        reason=f"every node served {waited_ms} ms after the load ended",
+        figures={"recovery_ms": waited_ms},
+    )
+
+
+async def _all_alive(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        state = await cluster.processes.state(node)
+        if state.state == "gone":
+            raise NodeFailure(f"the server of {node} died by itself")
+
+
+async def _final_reads(plan: Plan, parts: Parts, cluster: Cluster, journal: Journal) -> None:
+    journal.phase("final reads")
+    timeout_s = plan.spec.operation_timeout_s
+    # Numbers no load process ever had: threads count in strides of the concurrency from 0.
+    process = 1_000_000
+    for node, call in parts.workload.final():
+        at = node or plan.nodes[process % len(plan.nodes)]
+        client = parts.target.client(cluster, at, process)
+        try:
+            completion = await perform(journal, client, process, at, call, timeout_s)
+        finally:
+            await client.close()
+        parts.workload.ended(call, completion)
+        process += 1
+
+
+async def _stop(cluster: Cluster) -> None:
+    """Stops servers in an orderly way, so that logs and traces are whole."""
+
+    async def stop(node: str) -> None:
+        with suppress(EnvironmentFailure, OSError, TimeoutError):
+            await cluster.processes.resume(node)
+            await cluster.processes.stop(node, 2.0)
+
+    await asyncio.gather(*(stop(node) for node in cluster.nodes))

@@ -1,0 +1,114 @@
+"""Injects the schedule: each step begins, is proven and is healed, and every bit is recorded.
+
+Healing is promised, not hoped for: once ``begin`` was called, ``end`` is called whatever happens
+(an error in ``begin``, the load's end, Ctrl-C), shielded from cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from harness.core.errors import HarnessError
+from harness.core.faults import FaultRecord, FaultStep, Proof
+from harness.core.protocols import Cluster, Fault, FaultContext, Nemesis, Resolved, Target
+from harness.engine.journal import Journal
+
+BEGIN_LIMIT_S = 15.0
+PROVE_LIMIT_S = 10.0
+END_LIMIT_S = 30.0
+
+_NOT_YET = Proof(False, "not asked yet")
+
+
+class Injector:
+    """Runs the steps of a schedule side by side; ``records`` is what came of each, by id."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        target: Target,
+        nemeses: Mapping[str, Nemesis],
+        journal: Journal,
+    ) -> None:
+        self._cluster = cluster
+        self._target = target
+        self._nemeses = nemeses
+        self._journal = journal
+        self.records: dict[str, FaultRecord] = {}
+
+    async def run(self, schedule: tuple[FaultStep, ...]) -> None:
+        """Until every step is healed; on cancellation heals what is in force, then raises."""
+        async with asyncio.TaskGroup() as group:
+            for step in schedule:
+                group.create_task(self._step(step), name=step.id)
+
+    async def _step(self, step: FaultStep) -> None:
+        await asyncio.sleep((step.at_ns - self._journal.now()) / 1e9)
+        fault = self._nemeses[step.fault.kind].fault(step.fault)
+        context = FaultContext(self._cluster, self._target, step.id)
+        record = FaultRecord(
+            id=step.id,
+            kind=step.fault.kind,
+            asked_ns=self._journal.now(),
+            began_ns=None,
+            ended_ns=None,
+            words=step.fault.kind,
+            resolved={},
+            bit=_NOT_YET,
+            healed=_NOT_YET,
+        )
+        try:
+            record = await self._begin(fault, context, record)
+            if record.began_ns is not None:
+                await asyncio.sleep(step.duration_ns / 1e9)
+                record = replace(record, bit=await self._prove(fault, context))
+        finally:
+            # The heal must not be cut short by the very cancellation that asks for it.
+            await asyncio.shield(asyncio.ensure_future(self._end(fault, context, record)))
+
+    async def _begin(self, fault: Fault, context: FaultContext, record: FaultRecord) -> FaultRecord:
+        try:
+            async with asyncio.timeout(BEGIN_LIMIT_S):
+                resolved: Resolved = await fault.begin(context)
+        except (HarnessError, OSError, TimeoutError) as error:
+            failed = Proof(False, "could not be injected")
+            words = str(error) or f"no answer within {BEGIN_LIMIT_S:.0f} s"
+            record = replace(record, bit=failed, error=f"not injected: {words}")
+        else:
+            record = replace(
+                record,
+                began_ns=self._journal.now(),
+                words=resolved.words,
+                resolved=resolved.data,
+            )
+        self.records[record.id] = record
+        self._journal.fault(record)
+        return record
+
+    async def _prove(self, fault: Fault, context: FaultContext) -> Proof:
+        try:
+            async with asyncio.timeout(PROVE_LIMIT_S):
+                return await fault.prove(context)
+        except (HarnessError, OSError, TimeoutError) as error:
+            return Proof(False, f"no proof: {error or 'no answer in time'}")
+
+    async def _end(self, fault: Fault, context: FaultContext, record: FaultRecord) -> None:
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                healed = await fault.end(context)
+        except (HarnessError, OSError, TimeoutError) as error:
+            words = str(error) or f"not healed within {END_LIMIT_S:.0f} s"
+            healed = Proof(False, words)
+        trouble = record.error
+        if not healed.holds:
+            trouble = "; ".join(filter(None, [trouble, f"not healed: {healed.words}"]))
+        bit = record.bit
+        if bit is _NOT_YET:
+            bit = Proof(False, "the run ended before the proof was taken")
+        record = replace(
+            record, ended_ns=self._journal.now(), bit=bit, healed=healed, error=trouble
+        )
+        self.records[record.id] = record
+        self._journal.fault(record)
