@@ -1,0 +1,39 @@
+# Two commands do all there is to set up: `make run` ends with a verdict, `make test` runs the tests.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: run test lint clean soak
+
+run: $(VENV)/.installed
+	$(BIN)/harness run --nemesis partition $(ARGS)
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The clean cluster under every nemesis, several times on each runtime: long, so not a part of `test`.
+soak: $(VENV)/.installed
+	$(BIN)/python benchmarks/soak.py $(ARGS)
+
+clean:
+	-$(BIN)/harness clean
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed
