@@ -24,6 +24,7 @@ from harness.core.protocols import (
 )
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 from harness.engine.clients import Pace, Worker, perform
+from harness.engine.finish import to_the_end
 from harness.engine.injection import Injector
 from harness.engine.journal import Journal, Recorder
 
@@ -108,7 +109,7 @@ async def conduct(
             outcome.operations = tuple(journal.operations)
             outcome.duration_ns = journal.now()
             journal.phase("tear-down")
-            await asyncio.shield(asyncio.ensure_future(_stop(cluster)))
+            await to_the_end(_stop(cluster))
     return outcome
 
 

@@ -1,7 +1,7 @@
 """Injects the schedule: each step begins, is proven and is healed, and every bit is recorded.
 
 Healing is promised, not hoped for: once ``begin`` was called, ``end`` is called whatever happens
-(an error in ``begin``, the load's end, Ctrl-C), shielded from cancellation.
+(an error in ``begin``, the load's end, Ctrl-C), and no cancellation cuts it short.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord, FaultStep, Proof
 from harness.core.protocols import Cluster, Fault, FaultContext, Nemesis, Resolved, Target
+from harness.engine.finish import to_the_end
 from harness.engine.journal import Journal
 
 BEGIN_LIMIT_S = 15.0
@@ -66,7 +67,7 @@ class Injector:
                 record = replace(record, bit=await self._prove(fault, context))
         finally:
             # The heal must not be cut short by the very cancellation that asks for it.
-            await asyncio.shield(asyncio.ensure_future(self._end(fault, context, record)))
+            await to_the_end(self._end(fault, context, record))
 
     async def _begin(self, fault: Fault, context: FaultContext, record: FaultRecord) -> FaultRecord:
         try:

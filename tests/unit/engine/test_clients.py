@@ -1,0 +1,116 @@
+"""Processes: who calls when, what an unknown outcome does to one, and that every call ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.operations import Call, Complete, Completion, Invoke, Outcome, pair
+from harness.engine.clients import Pace, Worker, perform
+from tests.unit.engine.parts import (
+    NO_CLUSTER,
+    Memory,
+    Script,
+    ScriptedClient,
+    ScriptedTarget,
+    as_target,
+    journal,
+)
+
+OK = Completion(Outcome.OK, 1)
+INFO = Completion(Outcome.INFO, error="timed out")
+FAIL = Completion(Outcome.FAIL, error="refused")
+
+
+def worker(target: ScriptedTarget, script: Script, memory: Memory) -> Worker:
+    return Worker(
+        thread=2,
+        node="n3",
+        cluster=NO_CLUSTER,
+        target=as_target(target),
+        workload=script,
+        journal=journal(memory),
+        pace=Pace(0, 4),
+        timeout_s=1.0,
+        stride=4,
+    )
+
+
+def reads(count: int) -> list[Call]:
+    return [Call("read", f"k{number}") for number in range(count)]
+
+
+def test_a_process_dies_with_an_unknown_outcome_and_the_thread_goes_on_as_another() -> None:
+    answers = [OK, INFO, OK]
+    target = ScriptedTarget(lambda call: answers.pop(0))
+    memory = Memory()
+    asyncio.run(worker(target, Script(reads(3)), memory).run(60.0))
+    invoked = [event.process for event in memory.events if isinstance(event, Invoke)]
+    assert invoked == [2, 2, 6]
+    assert [(node, process) for node, process, _ in target.clients] == [("n3", 2), ("n3", 6)]
+    assert all(client.closed for _, _, client in target.clients)
+
+
+def test_a_definite_failure_keeps_the_process() -> None:
+    answers = [FAIL, OK]
+    target = ScriptedTarget(lambda call: answers.pop(0))
+    memory = Memory()
+    script = Script(reads(2))
+    asyncio.run(worker(target, script, memory).run(60.0))
+    assert len(target.clients) == 1
+    assert [outcome for _, outcome in script.heard] == [Outcome.FAIL, Outcome.OK]
+
+
+def test_a_client_that_never_returns_is_unknown() -> None:
+    memory = Memory()
+    client = ScriptedClient(lambda call: asyncio.sleep(3600))
+    call = Call("write", "k", 1)
+
+    async def go() -> Completion:
+        return await perform(journal(memory), client, 0, "n1", call, -0.999)
+
+    assert asyncio.run(go()).outcome is Outcome.INFO
+    assert [op.outcome for op in pair(memory.events)] == [Outcome.INFO]
+
+
+def test_a_broken_client_ends_the_run_but_not_without_a_completion() -> None:
+    def broken(call: Call) -> Completion:
+        raise KeyError("bug")
+
+    memory = Memory()
+    with pytest.raises(KeyError):
+        asyncio.run(worker(ScriptedTarget(broken), Script(reads(1)), memory).run(60.0))
+    (operation,) = pair(memory.events)
+    assert operation.outcome is Outcome.INFO
+    assert "KeyError" in str(operation.error)
+
+
+def test_indexes_and_times_grow_together() -> None:
+    memory = Memory()
+    asyncio.run(worker(ScriptedTarget(lambda call: OK), Script(reads(50)), memory).run(60.0))
+    assert [event.index for event in memory.events] == list(range(100))
+    times = [event.at_ns for event in memory.events]
+    assert times == sorted(times)
+    for event in memory.events:
+        if isinstance(event, Complete):
+            assert event.at_ns >= memory.events[event.of].at_ns
+
+
+@given(
+    rate=st.floats(0.1, 10_000),
+    threads=st.integers(1, 100),
+    now=st.floats(0, 1_000),
+    data=st.data(),
+)
+def test_slots_come_at_the_rate_and_are_never_in_the_past(
+    rate: float, threads: int, now: float, data: st.DataObject
+) -> None:
+    thread = data.draw(st.integers(0, threads - 1))
+    pace = Pace(rate, threads)
+    due = pace.following(thread, now)
+    assert now - 1e-6 <= due <= now + (2 * threads) / rate + 1e-6
+    turns = (due - thread / rate) * rate / threads
+    assert turns == pytest.approx(round(turns), abs=1e-3 * max(1.0, turns))
