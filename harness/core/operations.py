@@ -26,6 +26,13 @@ class Outcome(Enum):
     """Unknown: it may take effect at any later time, or never. Its interval has no end."""
 
 
+MISMATCH = "mismatch"
+"""The ``error`` of a failed cas that was refused because the register held something else.
+
+Such a failure observed the register; any other failed cas (no leader, connection refused) did not.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request: the function ``f`` on ``key`` with the argument ``value``.
