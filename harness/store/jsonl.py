@@ -1,0 +1,354 @@
+"""The history format of our own, version 1: see docs/history-format.md."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harness.core.errors import FormatError
+from harness.core.operations import (
+    Call,
+    Complete,
+    Event,
+    History,
+    Invoke,
+    Operation,
+    Outcome,
+)
+from harness.core.values import Value, freeze, thaw
+
+FORMAT = "quorum-harness-history"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a history file.
+
+    ``origin_monotonic_ns`` is the host's CLOCK_MONOTONIC at time zero of the events; ``model`` is
+    the model string that the history was made for.
+    """
+
+    origin_monotonic_ns: int = 0
+    started_utc: str = ""
+    model: str | None = None
+    nodes: tuple[str, ...] = ()
+
+
+class _HeaderLine(msgspec.Struct, frozen=True):
+    format: str
+    version: int
+    origin_monotonic_ns: int = 0
+    started_utc: str = ""
+    model: str | None = None
+    nodes: tuple[str, ...] = ()
+
+
+class _InvokeLine(msgspec.Struct, omit_defaults=True):
+    index: int
+    type: str
+    process: int
+    time: int
+    f: str
+    key: Any = None
+    value: Any = None
+    node: str | None = None
+
+
+class _CompleteLine(msgspec.Struct, omit_defaults=True):
+    index: int
+    type: str
+    of: int
+    process: int
+    time: int
+    f: str
+    key: Any = None
+    value: Any = None
+    error: str | None = None
+    node: str | None = None
+    position: int | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    """What a line may hold, as it is read; fields a stranger adds are skipped."""
+
+    type: Literal["invoke", "ok", "fail", "info"]
+    process: int
+    f: str | None = None
+    index: int | None = None
+    of: int | None = None
+    time: int | None = None
+    key: Any = None
+    value: Any = None
+    error: str | None = None
+    node: str | None = None
+    position: int | None = None
+
+
+class HistoryWriter:
+    """Appends events to a file, each with one ``write`` call, so that a crash cuts one line.
+
+    Raises:
+        OSError: the file cannot be made, or the disk is full.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._encoder = msgspec.json.Encoder()
+        self._open: dict[int, Invoke] = {}
+        self._file = path.open("wb", buffering=0)
+        self._put(
+            _HeaderLine(
+                format=FORMAT,
+                version=VERSION,
+                origin_monotonic_ns=header.origin_monotonic_ns,
+                started_utc=header.started_utc,
+                model=header.model,
+                nodes=header.nodes,
+            )
+        )
+
+    def write(self, event: Event) -> None:
+        """Appends one event.
+
+        Raises:
+            KeyError: a completion of a call that was not written or has ended.
+        """
+        match event:
+            case Invoke(index, process, node, at_ns, call):
+                self._open[index] = event
+                self._put(
+                    _InvokeLine(
+                        index=index,
+                        type="invoke",
+                        process=process,
+                        time=at_ns,
+                        f=call.f,
+                        key=thaw(call.key),
+                        value=thaw(call.value),
+                        node=node,
+                    )
+                )
+            case Complete(index, of, at_ns, completion):
+                invoke = self._open.pop(of)
+                self._put(
+                    _CompleteLine(
+                        index=index,
+                        type=completion.outcome.value,
+                        of=of,
+                        process=invoke.process,
+                        time=at_ns,
+                        f=invoke.call.f,
+                        key=thaw(invoke.call.key),
+                        value=thaw(completion.value),
+                        error=completion.error,
+                        node=completion.node or invoke.node,
+                        position=completion.position,
+                    )
+                )
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._file.close()
+
+    def _put(self, line: msgspec.Struct) -> None:
+        self._file.write(self._encoder.encode(line) + b"\n")
+
+
+def read_jsonl(raw: bytes, path: str) -> tuple[Header, History]:
+    """A whole file of our own format.
+
+    A last line that is cut off (it has no newline and is no JSON) is left out with a warning:
+    a harness that was killed leaves such a file, and everything before it is evidence.
+
+    Raises:
+        FormatError: damaged; the message has path, line and column.
+    """
+    first, _, rest = raw.partition(b"\n")
+    header = _read_header(first, path)
+    warnings: list[str] = []
+    with _no_collector():
+        lines = _decode(rest, path, warnings)
+        try:
+            operations = _pair(lines, warnings)
+        except _Trouble as trouble:
+            number = _line_number(rest, trouble.place)
+            raise FormatError(f"{path}:{number}:1: {trouble}") from None
+    return header, History(operations, tuple(warnings))
+
+
+def _read_header(line: bytes, path: str) -> Header:
+    wanted = f'the header {{"format":"{FORMAT}","version":{VERSION},…}}'
+    try:
+        read = msgspec.json.decode(line, type=_HeaderLine)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{path}:1:{_column(line, error)}: expected {wanted}: {error}") from error
+    if read.format != FORMAT:
+        raise FormatError(f"{path}:1:1: expected {wanted}, found format {read.format!r}")
+    if read.version != VERSION:
+        raise FormatError(f"{path}:1:1: version {read.version} is not known here (only {VERSION})")
+    return Header(
+        origin_monotonic_ns=read.origin_monotonic_ns,
+        started_utc=read.started_utc,
+        model=read.model,
+        nodes=read.nodes,
+    )
+
+
+def _decode(raw: bytes, path: str, warnings: list[str]) -> list[_Line]:
+    decoder = msgspec.json.Decoder(_Line)
+    try:
+        return decoder.decode_lines(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The slow way finds the line.
+        pass
+    lines: list[_Line] = []
+    rows = raw.split(b"\n")
+    for number, row in enumerate(rows, start=2):
+        if not row.strip():
+            continue
+        try:
+            lines.append(decoder.decode(row))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if number == len(rows) + 1 and not isinstance(error, msgspec.ValidationError):
+                warnings.append(f"line {number} is cut off and was left out")
+                break
+            column = _column(row, error)
+            raise FormatError(f"{path}:{number}:{column}: expected an event: {error}") from error
+    return lines
+
+
+def _line_number(raw: bytes, place: int) -> int:
+    """Of the event at ``place``: blank lines are no events, and the header is line 1."""
+    filled = (number for number, row in enumerate(raw.split(b"\n"), start=2) if row.strip())
+    return next(islice(filled, place, None))
+
+
+def _column(line: bytes, error: Exception) -> int:
+    """1-based, in bytes; where the message names a field, the field's."""
+    words = str(error)
+    _, found, tail = words.rpartition("(byte ")
+    if found:
+        return int(tail.rstrip(")")) + 1
+    _, found, field = words.rpartition("`$.")
+    if found:
+        return max(0, line.find(b'"' + field.rstrip("`").encode() + b'"')) + 1
+    return len(line) + 1 if "truncated" in words else 1
+
+
+class _Trouble(Exception):
+    """The event at ``place`` (counted from 0) does not fit those before it."""
+
+    def __init__(self, place: int, words: str) -> None:
+        super().__init__(words)
+        self.place = place
+
+
+def _pair(lines: list[_Line], warnings: list[str]) -> list[Operation]:
+    """Calls with their completions: by ``of`` where it is given, by process where it is not.
+
+    Raises:
+        _Trouble: an event does not fit.
+    """
+    times = _times(lines, warnings)
+    operations: list[Operation | None] = []
+    calls: dict[int, tuple[int, int]] = {}
+    waiting: dict[int, int] = {}
+    for place, line in enumerate(lines):
+        process = line.process
+        if line.type == "invoke":
+            index = place if line.index is None else line.index
+            if index in calls:
+                raise _Trouble(place, f"index {index} is there a second time")
+            if line.f is None:
+                raise _Trouble(place, "a call needs the field f")
+            if process in waiting:
+                raise _Trouble(
+                    place, f"process {process} calls before its call {waiting[process]} ended"
+                )
+            calls[index] = (len(operations), place)
+            waiting[process] = index
+            operations.append(None)
+            continue
+        of = waiting.get(process) if line.of is None else line.of
+        slot, called = calls.get(of, (-1, -1)) if of is not None else (-1, -1)
+        if of is None or slot < 0 or waiting.get(lines[called].process) != of:
+            named = f"process {process}" if of is None else f"call {of}"
+            raise _Trouble(place, f"{line.type!r} ends {named}, which has no open call")
+        del waiting[lines[called].process]
+        operations[slot] = _operation(of, lines[called], times[called], line, times[place])
+    for of in waiting.values():
+        slot, called = calls[of]
+        operations[slot] = _operation(of, lines[called], times[called], None, 0)
+    return [operation for operation in operations if operation is not None]
+
+
+def _operation(index: int, call: _Line, start: int, end: _Line | None, end_ns: int) -> Operation:
+    asked = Call(call.f or "", _value(call.key), _value(call.value))
+    if end is None:
+        return Operation(
+            index,
+            call.process,
+            asked,
+            Outcome.INFO,
+            start,
+            None,
+            None,
+            "no completion recorded",
+            call.node,
+        )
+    outcome = _OUTCOMES[end.type]
+    return Operation(
+        index,
+        call.process,
+        asked,
+        outcome,
+        start,
+        None if outcome is Outcome.INFO else end_ns,
+        _value(end.value),
+        end.error,
+        end.node or call.node,
+        end.position,
+    )
+
+
+def _value(data: Any) -> Any:
+    return data if data.__class__ in _SCALARS else freeze(data)
+
+
+def _times(lines: list[_Line], warnings: list[str]) -> Sequence[int]:
+    """Each event's time, or its place when times are missing or go back.
+
+    Equal times are allowed here: a call and a return at one instant count as concurrent, which
+    accuses nobody.
+    """
+    times = [line.time for line in lines]
+    known = [time for time in times if time is not None]
+    if len(known) == len(times) and all(a <= b for a, b in pairwise(known)):
+        return known
+    if known:
+        missing = "some events have no time" if len(known) < len(times) else "times go back"
+        warnings.append(f"{missing}: the order of the lines was taken instead")
+    return range(len(lines))
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Millions of new objects, none of them garbage: the cycle collector only costs time here."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_SCALARS = frozenset({int, str, type(None), bool, float})

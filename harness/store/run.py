@@ -1,0 +1,242 @@
+"""The folder of a run: written as things happen, so that a crash loses nothing that happened.
+
+    plan.json  meta.json  history.jsonl  faults.jsonl  samples.jsonl  nodes/<n>/  verdict.json
+
+``meta.json`` holds what is known only once the run is under way (the clock's origin, when each
+phase began) and is replaced as a whole each time; the ``.jsonl`` files only grow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.core.errors import EnvironmentFailure
+from harness.core.faults import FaultRecord
+from harness.core.operations import Event
+from harness.core.plan import Plan, RunSpec
+from harness.core.protocols import NodeStatus
+from harness.core.run import Ending
+from harness.core.verdict import CheckResult
+from harness.store.codec import to_json
+from harness.store.jsonl import Header, HistoryWriter
+
+PLAN = "plan.json"
+META = "meta.json"
+HISTORY = "history.jsonl"
+FAULTS = "faults.jsonl"
+SAMPLES = "samples.jsonl"
+VERDICT = "verdict.json"
+NODES = "nodes"
+LOG = "log.txt"
+TRACE = "trace.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase began at ``at_ns`` (run nanoseconds, negative before the load)."""
+
+    name: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is known of a run besides its plan.
+
+    ``origin_monotonic_ns`` is CLOCK_MONOTONIC at run time zero, None before the load began;
+    ``duration_ns`` is None while it runs.
+    """
+
+    version: int
+    started_utc: str
+    origin_monotonic_ns: int | None = None
+    model: str | None = None
+    checkers: tuple[str, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    notes: tuple[str, ...] = ()
+    duration_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultLine:
+    """A line of faults.jsonl: ``what`` is ``began`` or ``ended``."""
+
+    what: str
+    record: FaultRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLine:
+    """A line of samples.jsonl: what the nodes that answered said of themselves.
+
+    ``wall_ns`` of a status is the node's own wall clock, ``true_wall_ns`` the host's when the
+    answers were in.
+    """
+
+    at_ns: int
+    true_wall_ns: int
+    statuses: tuple[NodeStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The content of verdict.json."""
+
+    version: int
+    ending: Ending
+    results: tuple[CheckResult, ...]
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """A run's folder while the run goes on; an engine's recorder (``event``, ``fault``, …)."""
+
+    path: Path
+    meta: Meta
+    _history: HistoryWriter | None = None
+    _faults: BinaryIO | None = None
+    _samples: BinaryIO | None = None
+    _nodes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def create(cls, out: Path, spec: RunSpec, now: datetime | None = None) -> RunFolder:
+        """``out/<name>/<UTC>-<seed>/``, and ``out/latest`` pointing to it.
+
+        Raises:
+            EnvironmentFailure: it cannot be made.
+        """
+        started = now or datetime.now(UTC)
+        stamp = started.strftime("%Y%m%dT%H%M%SZ")
+        try:
+            path = _fresh(out / spec.name, f"{stamp}-{spec.seed}")
+            (path / NODES).mkdir()
+            _point(out / "latest", path)
+            folder = cls(path, Meta(version=1, started_utc=started.isoformat(timespec="seconds")))
+            folder._save(META, to_json(folder.meta, indent=True))
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot make a run's folder in {out}: {error}") from error
+        return folder
+
+    @property
+    def nodes(self) -> Path:
+        """Where the nodes' homes appear: ``nodes/<n>``."""
+        return self.path / NODES
+
+    def save_plan(self, plan: Plan) -> None:
+        """Writes plan.json."""
+        self._nodes = plan.nodes
+        self._save(PLAN, to_json(plan, indent=True))
+
+    def begin(self, origin_ns: int, model: str | None = None, checkers: Sequence[str] = ()) -> None:
+        """Run time zero: ``origin_ns`` is CLOCK_MONOTONIC there. Opens the files that grow."""
+        self._update(
+            replace(self.meta, origin_monotonic_ns=origin_ns, model=model, checkers=tuple(checkers))
+        )
+        header = Header(
+            origin_monotonic_ns=origin_ns,
+            started_utc=self.meta.started_utc,
+            model=model,
+            nodes=self._nodes,
+        )
+        self._history = HistoryWriter(self.path / HISTORY, header)
+        self._faults = _grow(self.path / FAULTS)
+        self._samples = _grow(self.path / SAMPLES)
+
+    def event(self, event: Event) -> None:
+        """Appends a call or a completion to history.jsonl."""
+        if self._history is None:
+            raise RuntimeError("an event before the run's clock began: call begin first")
+        self._history.write(event)
+
+    def fault(self, record: FaultRecord) -> None:
+        """Appends to faults.jsonl: a beginning, or, with ``ended_ns``, an end."""
+        if self._faults is None:
+            raise RuntimeError("a fault before the run's clock began: call begin first")
+        what = "began" if record.ended_ns is None else "ended"
+        self._faults.write(to_json(FaultLine(what, record)))
+
+    def sample(self, at_ns: int, statuses: Mapping[str, NodeStatus]) -> None:
+        """Appends to samples.jsonl."""
+        if self._samples is None:
+            raise RuntimeError("a sample before the run's clock began: call begin first")
+        now = _wall_ns()
+        self._samples.write(to_json(SampleLine(at_ns, now, tuple(statuses.values()))))
+
+    def phase(self, at_ns: int, name: str) -> None:
+        """A phase began."""
+        self._update(replace(self.meta, phases=(*self.meta.phases, Phase(name, at_ns))))
+
+    def note(self, words: str) -> None:
+        """Something worth a line in the report."""
+        self._update(replace(self.meta, notes=(*self.meta.notes, words)))
+
+    def finish(self, duration_ns: int) -> None:
+        """The run's load and final reads are over; closes the files that grow."""
+        self._update(replace(self.meta, duration_ns=duration_ns))
+        self.close()
+
+    def save_ending(self, ending: Ending, results: Sequence[CheckResult]) -> None:
+        """Writes verdict.json."""
+        save_judgement(self.path, ending, results)
+
+    def close(self) -> None:
+        """Idempotent."""
+        for file in (self._history, self._faults, self._samples):
+            if file is not None:
+                file.close()
+
+    def _update(self, meta: Meta) -> None:
+        self.meta = meta
+        self._save(META, to_json(meta, indent=True))
+
+    def _save(self, name: str, content: bytes) -> None:
+        replace_file(self.path / name, content)
+
+
+def save_judgement(folder: Path, ending: Ending, results: Sequence[CheckResult]) -> None:
+    """Writes verdict.json."""
+    judgement = Judgement(1, ending, tuple(results))
+    replace_file(folder / VERDICT, to_json(judgement, indent=True))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """As a whole or not at all: a reader never sees half a file."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half.write_bytes(content)
+    half.replace(path)
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    """A folder that did not exist: two runs of one seed in one second get a number each."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}.{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _point(link: Path, path: Path) -> None:
+    """Replaces the symlink in one step, so that ``latest`` always leads somewhere."""
+    half = link.with_name(f".{link.name}.{os.getpid()}")
+    half.unlink(missing_ok=True)
+    half.symlink_to(path.relative_to(link.parent), target_is_directory=True)
+    half.replace(link)
+
+
+def _grow(path: Path) -> BinaryIO:
+    """Unbuffered: each line is one ``write``, so that a crash can only cut the last one."""
+    return path.open("ab", buffering=0)
+
+
+def _wall_ns() -> int:
+    return int(datetime.now(UTC).timestamp() * 1e9)
