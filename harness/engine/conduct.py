@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import EnvironmentFailure, NodeFailure
 from harness.core.events import Subscriber
-from harness.core.faults import FaultRecord
-from harness.core.operations import Operation
 from harness.core.plan import Plan
 from harness.core.protocols import (
     Cluster,
@@ -44,18 +42,14 @@ class Parts:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run left in memory; all of it is in the run's folder too.
+    """What the recorder was not told: when it all was over, and whether the cluster came back.
 
-    ``origin_ns`` is CLOCK_MONOTONIC at run time zero; ``load_ns`` when the load began and ended.
+    ``origin_ns`` is None when the load never began.
     """
 
-    origin_ns: int = 0
-    load_ns: tuple[int, int] = (0, 0)
+    origin_ns: int | None = None
     duration_ns: int = 0
-    operations: tuple[Operation, ...] = ()
-    faults: tuple[FaultRecord, ...] = ()
     liveness: CheckResult | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 async def conduct(
@@ -66,7 +60,6 @@ async def conduct(
     run_id: str,
     subscribers: tuple[Subscriber, ...] = (),
     outcome: Outcome | None = None,
-    begun: asyncio.Event | None = None,
 ) -> Outcome:
     """Runs ``plan`` from nothing to nothing; nodes' homes stay in ``folder/<node>``.
 
@@ -83,30 +76,23 @@ async def conduct(
     async with parts.runtime.provision(request) as cluster:
         for words in cluster.notes:
             journal.note(words)
-            outcome.notes.append(words)
         await _start(cluster, parts.target)
         injector = Injector(cluster, parts.target, parts.nemeses, journal)
+        journal.begin_load()
+        outcome.origin_ns = journal.origin_ns
+        journal.phase("load")
         sampler = asyncio.create_task(_sample(cluster, parts.target, journal), name="sampler")
         try:
-            journal.begin_load()
-            outcome.origin_ns = journal.origin_ns
-            if begun is not None:
-                begun.set()
-            journal.phase("load")
             try:
                 await _load(plan, parts, cluster, injector, journal)
             finally:
                 journal.abandon("the run ended before the answer")
-                outcome.load_ns = (0, journal.now())
-                outcome.operations = tuple(journal.operations)
-                outcome.faults = tuple(injector.records.values())
             outcome.liveness = await _recover(plan, parts, cluster, journal)
             await _final_reads(plan, parts, cluster, journal)
         finally:
             sampler.cancel()
             with suppress(asyncio.CancelledError):
                 await sampler
-            outcome.operations = tuple(journal.operations)
             outcome.duration_ns = journal.now()
             journal.phase("tear-down")
             await to_the_end(_stop(cluster))

@@ -36,6 +36,9 @@ from harness.core.protocols import NodeStatus
 class Recorder(Protocol):
     """Where facts go the moment they are known (the run's folder)."""
 
+    def begin(self, origin_ns: int) -> None:
+        """Run time zero: the beginning of the load, as CLOCK_MONOTONIC. Comes before all else."""
+
     def event(self, event: Event) -> None:
         """A call or a completion."""
 
@@ -66,6 +69,7 @@ class Journal:
     def begin_load(self) -> None:
         """Run time zero is now."""
         self.origin_ns = time.monotonic_ns()
+        self._recorder.begin(self.origin_ns)
 
     def now(self) -> int:
         """Run nanoseconds; negative before the load."""

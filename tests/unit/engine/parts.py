@@ -31,6 +31,9 @@ class Memory:
     events: list[Event] = field(default_factory=list)
     faults: list[FaultRecord] = field(default_factory=list)
 
+    def begin(self, origin_ns: int) -> None:
+        raise AssertionError("no load begins here")
+
     def event(self, event: Event) -> None:
         self.events.append(event)
 
