@@ -22,7 +22,7 @@ from harness.core.operations import (
     Operation,
     Outcome,
 )
-from harness.core.values import Value, freeze, thaw
+from harness.core.values import freeze, thaw
 
 FORMAT = "quorum-harness-history"
 VERSION = 1

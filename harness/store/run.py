@@ -24,72 +24,23 @@ from harness.core.run import Ending
 from harness.core.verdict import CheckResult
 from harness.store.codec import to_json
 from harness.store.jsonl import Header, HistoryWriter
+from harness.store.layout import (
+    FAULTS,
+    HISTORY,
+    META,
+    NODES,
+    PLAN,
+    SAMPLES,
+    VERDICT,
+    FaultLine,
+    Judgement,
+    Meta,
+    Phase,
+    SampleLine,
+)
+from harness.store.load import load_run
 
-PLAN = "plan.json"
-META = "meta.json"
-HISTORY = "history.jsonl"
-FAULTS = "faults.jsonl"
-SAMPLES = "samples.jsonl"
-VERDICT = "verdict.json"
-NODES = "nodes"
-LOG = "log.txt"
-TRACE = "trace.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A phase began at ``at_ns`` (run nanoseconds, negative before the load)."""
-
-    name: str
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What is known of a run besides its plan.
-
-    ``origin_monotonic_ns`` is CLOCK_MONOTONIC at run time zero, None before the load began;
-    ``duration_ns`` is None while it runs.
-    """
-
-    version: int
-    started_utc: str
-    origin_monotonic_ns: int | None = None
-    model: str | None = None
-    checkers: tuple[str, ...] = ()
-    phases: tuple[Phase, ...] = ()
-    notes: tuple[str, ...] = ()
-    duration_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FaultLine:
-    """A line of faults.jsonl: ``what`` is ``began`` or ``ended``."""
-
-    what: str
-    record: FaultRecord
-
-
-@dataclass(frozen=True, slots=True)
-class SampleLine:
-    """A line of samples.jsonl: what the nodes that answered said of themselves.
-
-    ``wall_ns`` of a status is the node's own wall clock, ``true_wall_ns`` the host's when the
-    answers were in.
-    """
-
-    at_ns: int
-    true_wall_ns: int
-    statuses: tuple[NodeStatus, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The content of verdict.json."""
-
-    version: int
-    ending: Ending
-    results: tuple[CheckResult, ...]
+__all__ = ["RunFolder", "load_run", "save_judgement"]
 
 
 @dataclass(slots=True)
@@ -134,9 +85,7 @@ class RunFolder:
 
     def begin(self, origin_ns: int, model: str | None = None, checkers: Sequence[str] = ()) -> None:
         """Run time zero: ``origin_ns`` is CLOCK_MONOTONIC there. Opens the files that grow."""
-        self._update(
-            replace(self.meta, origin_monotonic_ns=origin_ns, model=model, checkers=tuple(checkers))
-        )
+        self._update(replace(self.meta, origin_monotonic_ns=origin_ns, model=model))
         header = Header(
             origin_monotonic_ns=origin_ns,
             started_utc=self.meta.started_utc,
