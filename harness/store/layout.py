@@ -32,7 +32,7 @@ class Phase:
 class Meta:
     """What is known of a run besides its plan.
 
-    ``origin_monotonic_ns`` is CLOCK_MONOTONIC at run time zero, None before the load began;
+    ``model`` and ``checkers`` are those of the run's workload. ``origin_monotonic_ns`` is CLOCK_MONOTONIC at run time zero, None before the load began;
     ``duration_ns`` is None while it runs.
     """
 
@@ -40,6 +40,7 @@ class Meta:
     started_utc: str
     origin_monotonic_ns: int | None = None
     model: str | None = None
+    checkers: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     notes: tuple[str, ...] = ()
     duration_ns: int | None = None

@@ -52,9 +52,8 @@ def load_run(folder: Path) -> RunRecord:
         UsageError: no run's folder.
         FormatError: one of its files is damaged.
     """
-    _must_be_run(folder)
+    meta = load_meta(folder)
     plan = _read(folder / PLAN, Plan)
-    meta = _read(folder / META, Meta) or Meta(version=1, started_utc="")
     header, history = _history(folder)
     faults = load_faults(folder)
     samples = list(_lines(folder / SAMPLES, SampleLine))
@@ -91,11 +90,10 @@ def load_evidence(folder: Path) -> Evidence:
         UsageError: no run's folder.
         FormatError: the history is damaged.
     """
-    _must_be_run(folder)
+    meta = load_meta(folder)
     plan = _read(folder / PLAN, Plan)
-    meta = _read(folder / META, Meta)
     header, history = _history(folder)
-    origin_ns = meta.origin_monotonic_ns if meta else None
+    origin_ns = meta.origin_monotonic_ns
     return Evidence(
         history=history,
         nodes=plan.nodes if plan else header.nodes,
@@ -103,6 +101,17 @@ def load_evidence(folder: Path) -> Evidence:
         traces=find_traces(folder),
         origin_ns=header.origin_monotonic_ns if origin_ns is None else origin_ns,
     )
+
+
+def load_meta(folder: Path) -> Meta:
+    """What is known of a run besides its plan.
+
+    Raises:
+        UsageError: no run's folder.
+        FormatError: the file is damaged.
+    """
+    _must_be_run(folder)
+    return _read(folder / META, Meta) or Meta(version=1, started_utc="")
 
 
 def load_faults(folder: Path) -> tuple[FaultRecord, ...]:

@@ -85,7 +85,8 @@ class RunFolder:
 
     def begin(self, origin_ns: int, model: str | None = None, checkers: Sequence[str] = ()) -> None:
         """Run time zero: ``origin_ns`` is CLOCK_MONOTONIC there. Opens the files that grow."""
-        self._update(replace(self.meta, origin_monotonic_ns=origin_ns, model=model))
+        names = tuple(checkers)
+        self._update(replace(self.meta, origin_monotonic_ns=origin_ns, model=model, checkers=names))
         header = Header(
             origin_monotonic_ns=origin_ns,
             started_utc=self.meta.started_utc,
