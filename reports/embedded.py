@@ -1,0 +1,144 @@
+"""The page's data: JSON that cannot leave its script element, rows packed into columns."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.core.faults import FaultRecord
+from harness.core.operations import Operation, Outcome
+from harness.core.units import SECOND
+from harness.core.values import show
+from reports.figures import OUTCOMES, Figures
+from reports.model import Report
+from reports.palette import BOX, TINT, fault_colour
+from reports.words import clean, shorten, split_words
+
+WORDS = ("ok", "failed", "unknown")
+VALUE = 160
+"""Characters of a value in the table."""
+
+
+def data(report: Report, figures: Figures) -> str:
+    """Everything the plots need, as text for a ``<script type="application/json">``."""
+    record = report.record
+    end = max(record.duration_ns, 1)
+    marked = set(report.anomaly.operations) if report.anomaly else set()
+    content = {
+        "duration": end / SECOND,
+        "violation": None if report.violation_ns is None else report.violation_ns / SECOND,
+        "tint": TINT,
+        "box": BOX,
+        "faults": [_fault(fault, end) for fault in record.faults if fault.began_ns is not None],
+        "nodes": [clean(node) for node in (record.plan.nodes if record.plan else ())]
+        or [clean(node) for node in dict.fromkeys(span.node for span in record.roles)],
+        "roles": [
+            [clean(span.node), span.role, span.term, span.start / SECOND, span.end / SECOND]
+            for span in record.roles
+        ],
+        "clocks": {
+            clean(node): [[at / SECOND, offset / SECOND] for at, offset in samples]
+            for node, samples in record.clocks.items()
+            if samples
+        },
+        "buckets": {
+            "width": figures.width_ns / SECOND,
+            "start": [bucket.start / SECOND for bucket in figures.buckets],
+            "counts": [[bucket.counts[kind] for bucket in figures.buckets] for kind in range(3)],
+            "p50": [_milliseconds(bucket.p50) for bucket in figures.buckets],
+            "p99": [_milliseconds(bucket.p99) for bucket in figures.buckets],
+        },
+        "total": figures.total,
+        "marked": sorted(marked),
+        "culprit": report.anomaly.culprit if report.anomaly else None,
+        "key": "" if report.scene is None else report.scene.key,
+        "rows": pack(figures.rows),
+    }
+    return escape(content)
+
+
+def escape(content: object) -> str:
+    """JSON without any letter that could end a script element or begin a tag."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def pack(rows: Sequence[Operation]) -> str:
+    """Rows as columns (JSON), gzip, base64. The page opens it with ``DecompressionStream``.
+
+    Times are microseconds: ``start`` as differences, ``took`` -1 where there was no end. Texts
+    are numbers into ``words``.
+    """
+    words: dict[str, int] = {}
+
+    def word(text: str) -> int:
+        return words.setdefault(text, len(words))
+
+    starts = [item.start // 1000 for item in rows]
+    columns = {
+        "index": _differences([item.index for item in rows]),
+        "start": _differences(starts),
+        "took": [
+            -1 if item.end is None else item.end // 1000 - start
+            for item, start in zip(rows, starts, strict=True)
+        ],
+        "process": [item.process for item in rows],
+        "outcome": [OUTCOMES.index(item.outcome) for item in rows],
+        "node": _column(rows, word, lambda item: clean(item.node or "")),
+        "f": _column(rows, word, lambda item: shorten(item.call.f, VALUE)),
+        "key": _column(rows, word, key_text),
+        "value": _column(rows, word, value_text),
+        "error": _column(rows, word, lambda item: shorten(item.error or "", VALUE)),
+    }
+    content = json.dumps({"words": list(words), **columns}, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(content.encode("ascii"), 6, mtime=0)).decode("ascii")
+
+
+def key_text(item: Operation) -> str:
+    """The key, for people."""
+    return "" if item.call.key is None else shorten(show(item.call.key), VALUE)
+
+
+def value_text(item: Operation) -> str:
+    """What was sent, or what came back."""
+    call = item.call
+    if call.value is None:
+        return (
+            shorten(show(item.result), VALUE)
+            if item.outcome is Outcome.OK and (item.result is not None or call.f in ("read", "get"))
+            else ""
+        )
+    return shorten(show(call.value), VALUE)
+
+
+def _column(
+    rows: Sequence[Operation], word: Callable[[str], int], text: Callable[[Operation], str]
+) -> list[int]:
+    return [word(text(item)) for item in rows]
+
+
+def _differences(numbers: Iterable[int]) -> list[int]:
+    before = 0
+    found = []
+    for number in numbers:
+        found.append(number - before)
+        before = number
+    return found
+
+
+def _fault(fault: FaultRecord, end: int) -> dict[str, object]:
+    head, who = split_words(fault.words)
+    return {
+        "name": clean(f"{fault.id} {fault.kind}"),
+        "words": head,
+        "who": who,
+        "colour": fault_colour(fault.kind),
+        "from": (fault.began_ns or 0) / SECOND,
+        "to": (end if fault.ended_ns is None else fault.ended_ns) / SECOND,
+    }
+
+
+def _milliseconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else round(nanoseconds / 1e6, 3)

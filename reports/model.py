@@ -1,0 +1,301 @@
+"""One report model; HTML, JUnit, console and annotations are views of it.
+
+Everything in it is a fact of the record. Why a system misbehaved is a guess, and stays out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.faults import FaultRecord
+from harness.core.operations import Operation, Outcome
+from harness.core.run import RunRecord
+from harness.core.verdict import Anomaly, CheckResult, Verdict
+from reports.scene import Scene, scene_of
+from reports.words import (
+    check_command,
+    clean,
+    count,
+    counted,
+    path_words,
+    run_command,
+    shorten,
+)
+
+MARKS = {
+    "valid": "✓",
+    "invalid": "✕",
+    "unknown": "?",
+    "inadequate": "▲",
+    "environment": "▲",
+    "interrupted": "▲",
+    "internal": "▲",
+}
+"""The word that ends a run → the shape that doubles its colour."""
+
+TONES = {"valid": "good", "invalid": "bad"}
+"""The word that ends a run → its colour; all others warn."""
+
+WHAT = {
+    "valid": "no violation found",
+    "unknown": "a limit was reached first",
+    "inadequate": "the run tested nothing",
+    "environment": "the run could not be made",
+    "interrupted": "stopped before its end",
+    "internal": "the harness failed",
+}
+
+BROKEN = {
+    "linearizable": "not linearizable",
+    "liveness": "no progress after the heal",
+}
+"""Checker → what its violation is called; others are called by the anomaly's kind."""
+
+PROMISES = {
+    "linearizable": "every operation takes effect at one instant between its call and its return",
+    "liveness": "a healed cluster serves again",
+    "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
+    "one-leader": "no term has two leaders",
+}
+"""Checker → the promise it holds the system to, to complete "… promises that …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Operations by outcome."""
+
+    ok: int = 0
+    fail: int = 0
+    info: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.ok + self.fail + self.info
+
+    def words(self) -> str:
+        """``3,163 operations: 3,081 ok, 24 failed, 58 unknown``."""
+        return (
+            f"{counted(self.total, 'operation')}: {count(self.ok)} ok, "
+            f"{count(self.fail)} failed, {count(self.info)} unknown"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    """A fault with how the operations called while it lasted ended."""
+
+    record: FaultRecord
+    during: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to type: ``label`` says what it does."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A record as people are told about it.
+
+    Attributes:
+        mark, word, what: ``✕``, ``INVALID``, ``not linearizable``.
+        tone: the colour of the verdict: good, bad, warn.
+        headline: the sentence that answers everything.
+        explanation: who promised what, which node answered in which state, what limited the run.
+        anomaly: the violation that is shown, from ``judge``; the ``others`` are listed.
+        scene: the operations that are enough to show it; None when it is not about operations.
+        tested: how many operations were called while a proven fault was in force.
+    """
+
+    record: RunRecord
+    mark: str
+    word: str
+    what: str
+    tone: str
+    headline: str
+    explanation: tuple[str, ...]
+    commands: tuple[Command, ...]
+    counts: Counts
+    faults: tuple[FaultView, ...]
+    tested: int
+    judge: CheckResult | None
+    anomaly: Anomaly | None
+    others: tuple[Anomaly, ...]
+    scene: Scene | None
+
+    @property
+    def title(self) -> str:
+        """``INVALID: not linearizable``."""
+        return f"{self.word}: {self.what}"
+
+    @property
+    def violation_ns(self) -> int | None:
+        """Where the red line stands: when the violation became certain."""
+        return None if self.anomaly is None else self.anomaly.at_ns
+
+
+def build(record: RunRecord) -> Report:
+    """The model of a record."""
+    judge, anomaly, others = _pick(record.results)
+    operations = record.history.operations
+    counts = tally(operations)
+    starts = [operation.start for operation in operations]
+    faults = tuple(
+        FaultView(fault, tally(_called_during(operations, starts, (fault,))))
+        for fault in record.faults
+    )
+    proven = tuple(fault for fault in record.faults if fault.bit.holds)
+    tested = len(_called_during(operations, starts, proven))
+    word = record.ending.word
+    scene = None if anomaly is None else scene_of(record, anomaly)
+    return Report(
+        record=record,
+        mark=MARKS.get(word, "▲"),
+        word=word.upper(),
+        what=_what(record, judge, anomaly),
+        tone=TONES.get(word, "warn"),
+        headline=shorten(record.ending.sentence),
+        explanation=_explanation(record, judge, anomaly, scene, counts, tested, len(proven)),
+        commands=_commands(record),
+        counts=counts,
+        faults=faults,
+        tested=tested,
+        judge=judge,
+        anomaly=anomaly,
+        others=others,
+        scene=scene,
+    )
+
+
+def tally(operations: Sequence[Operation]) -> Counts:
+    """Operations by outcome."""
+    ok = sum(operation.outcome is Outcome.OK for operation in operations)
+    fail = sum(operation.outcome is Outcome.FAIL for operation in operations)
+    return Counts(ok, fail, len(operations) - ok - fail)
+
+
+def target_name(record: RunRecord) -> str:
+    """The system under test, or a word for a history that no run of ours made."""
+    return clean(record.plan.spec.target) if record.plan else "the system"
+
+
+def run_name(record: RunRecord) -> str:
+    """``raft · register · partition,kill · docker · seed 7312946``, or the file's path."""
+    plan = record.plan
+    if plan is None:
+        return clean(path_words(record.folder))
+    parts = [plan.spec.target, plan.spec.workload, ",".join(plan.spec.nemeses) or "no faults"]
+    return clean(" · ".join([*parts, plan.runtime, f"seed {plan.spec.seed}"]))
+
+
+def report_path(record: RunRecord) -> Path | None:
+    """Where a run's report is; None for a history that has no folder."""
+    return None if record.plan is None else record.folder / "report.html"
+
+
+def fault_summary(record: RunRecord) -> str:
+    """``5 faults, all proven, all healed``; what is missing is counted."""
+    faults = record.faults
+    if not faults:
+        return "no faults"
+    proven = sum(fault.bit.holds for fault in faults)
+    healed = sum(fault.healed.holds for fault in faults)
+    all_or = ("all" if number == len(faults) else str(number) for number in (proven, healed))
+    return f"{counted(len(faults), 'fault')}, {next(all_or)} proven, {next(all_or)} healed"
+
+
+def limits_hit(record: RunRecord) -> tuple[str, ...]:
+    """What the undecided checkers ran into."""
+    return tuple(
+        clean(f"{result.checker}: {result.reason}")
+        for result in record.results
+        if result.verdict is Verdict.UNKNOWN
+    )
+
+
+def _pick(
+    results: tuple[CheckResult, ...],
+) -> tuple[CheckResult | None, Anomaly | None, tuple[Anomaly, ...]]:
+    """The violation to show: one with a counterexample before one without, in checker order."""
+    invalid = [result for result in results if result.verdict is Verdict.INVALID]
+    found = [(result, anomaly) for result in invalid for anomaly in result.anomalies]
+    if not found:
+        return (invalid[0] if invalid else None), None, ()
+    shown = min(found, key=lambda pair: not pair[1].operations)
+    others = tuple(anomaly for _, anomaly in found if anomaly is not shown[1])
+    return shown[0], shown[1], others
+
+
+def _what(record: RunRecord, judge: CheckResult | None, anomaly: Anomaly | None) -> str:
+    if record.ending.word != "invalid" or judge is None:
+        return WHAT.get(record.ending.word, "see below")
+    kind = anomaly.kind if anomaly is not None else f"{judge.checker} failed"
+    return clean(BROKEN.get(judge.checker, kind))
+
+
+def _called_during(
+    operations: Sequence[Operation], starts: Sequence[int], faults: tuple[FaultRecord, ...]
+) -> list[Operation]:
+    """Operations called while at least one of ``faults`` was in force, each once.
+
+    Operations are in order of invocation, so each interval is one slice.
+    """
+    chosen: list[Operation] = []
+    reached = 0
+    in_force = [(fault.began_ns, fault.ended_ns) for fault in faults if fault.began_ns is not None]
+    for began, ended in sorted(in_force, key=lambda pair: pair[0]):
+        first = max(reached, bisect_left(starts, began))
+        last = len(starts) if ended is None else bisect_left(starts, ended)
+        chosen += operations[first:last]
+        reached = max(reached, last)
+    return chosen
+
+
+def _commands(record: RunRecord) -> tuple[Command, ...]:
+    """Only commands that exist; a view leaves as many slots as there are."""
+    again = Command("Check again", check_command(record.folder))
+    if record.plan is None:
+        return (again,)
+    return (Command("Run again", run_command(record.plan)), again)
+
+
+def _explanation(
+    record: RunRecord,
+    judge: CheckResult | None,
+    anomaly: Anomaly | None,
+    scene: Scene | None,
+    counts: Counts,
+    tested: int,
+    proven: int,
+) -> tuple[str, ...]:
+    name = target_name(record)
+    match record.ending.word:
+        case "invalid" if judge is not None:
+            promise = PROMISES.get(judge.checker)
+            held = f"{name} is held to this: {promise}." if promise else ""
+            kind = f"Found: {clean(anomaly.kind)}." if anomaly is not None else ""
+            facts = scene.circumstances if scene is not None else ()
+            return tuple(item for item in (held, kind, *facts) if item)
+        case "valid":
+            checks = ", ".join(clean(result.checker) for result in record.results) or "nothing"
+            what = f"Checked: {checks}."
+            if not record.faults:
+                return (what, f"{counted(counts.total, 'operation')}, without any fault.")
+            during = (
+                f"{count(tested)} of {counted(counts.total, 'operation')} were called "
+                f"during {counted(proven, 'proven fault')}."
+            )
+            return (what, during, "A valid verdict covers this run, not every run.")
+        case "unknown":
+            return limits_hit(record)
+        case "inadequate":
+            return tuple(clean(reason) for reason in record.ending.adequacy.reasons)
+        case _:
+            return (f"What was recorded until then: {counts.words()}.",)
