@@ -1,0 +1,62 @@
+"""Budgets: wall clock and memory, looked at inside the hottest loops."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+from harness.core.protocols import Limits
+
+_STATM = Path("/proc/self/statm")
+_PAGE = resource.getpagesize()
+
+
+class LimitReached(Exception):
+    """A budget is used up; ``words`` name it: ``60 s of time``, ``2.0 GiB of memory``."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+def resident() -> int:
+    """Bytes of memory this process holds; where the system does not tell, the most it ever held."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+class Budget:
+    """What is left of a check's limits. One budget is shared by all the searches of a check."""
+
+    __slots__ = ("_deadline", "_highest", "_looks", "_memory_bytes", "_time_s")
+
+    MEMORY_EVERY = 32
+    """Looks between two readings of the memory, which cost more than readings of the clock."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._time_s = limits.time_s
+        self._memory_bytes = limits.memory_bytes
+        self._deadline = time.perf_counter() + limits.time_s
+        self._highest = resident() + limits.memory_bytes
+        self._looks = 0
+
+    def left_s(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return self._deadline - time.perf_counter()
+
+    def look(self) -> None:
+        """Stops the search when a limit was hit.
+
+        Raises:
+            LimitReached: with the limit in words.
+        """
+        if time.perf_counter() > self._deadline:
+            raise LimitReached(f"{self._time_s:g} s of time")
+        self._looks += 1
+        if self._looks % self.MEMORY_EVERY == 0 and resident() > self._highest:
+            raise LimitReached(f"{self._memory_bytes / (1 << 30):.3g} GiB of memory")

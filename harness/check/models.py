@@ -1,0 +1,207 @@
+"""What a model is: the sequential object a history is compared with.
+
+A model is a small frozen dataclass of pure functions. Only ``step`` is needed for a verdict; what
+else a model declares makes the search fast (:class:`Shape`, ``project``) or the words good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias, TypeVar, cast
+
+from harness.core.operations import MISMATCH, Call, Operation, Outcome
+from harness.core.values import Value, show
+
+State: TypeAlias = Hashable
+"""What the object is at one instant. Equal states must behave equally."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """All that is known of one operation: what was asked, and what came back.
+
+    ``outcome`` is OK (it happened and answered ``result``), INFO (if it happened, nobody knows what
+    it answered) or FAIL (it was refused, and the refusal itself says something of the state).
+    ``process`` is set only for models that tell callers apart.
+    """
+
+    f: str
+    value: Value
+    outcome: Outcome
+    result: Value = None
+    process: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A step that the object does not allow, with the model's own reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A step with several possible successors: the model does not say which (never empty)."""
+
+    states: tuple[State, ...]
+
+
+class Kind(IntEnum):
+    """How an action treats the state. The first four change nothing: they are observers."""
+
+    IDLE = 0
+    """Allowed in every state, changes nothing: it says nothing at all."""
+    SEES = 1
+    """Allowed in the state ``at`` alone."""
+    SEES_OTHER = 2
+    """Allowed in every state but ``at``."""
+    LOOKS = 3
+    """Changes nothing; ``step`` says where it is allowed."""
+    BLIND = 4
+    """Allowed in every state, which becomes ``to``."""
+    TOTAL = 5
+    """Allowed in every state; ``step`` says what it becomes."""
+    MOVES = 6
+    """Allowed in the state ``at`` alone, which becomes ``to``."""
+    OTHER = 7
+    """Anything: ``step`` is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model's promise about ``step`` for one action. It must be true: tests compare the two."""
+
+    kind: Kind
+    at: State = None
+    to: State = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Which values an action brings into the object, and on which it depends.
+
+    Used to shrink a failing history without changing what is wrong with it: an action stays only
+    together with one that brought each value it ``needs``.
+    """
+
+    brings: tuple[Value, ...] = ()
+    needs: tuple[Value, ...] = ()
+
+
+def action_of(operation: Operation) -> Action | None:
+    """The usual reading of an operation; None when it says nothing.
+
+    A failed operation took no effect and is dropped, but for a compare-and-set that was refused
+    *because the value did not match*: it observed something. An operation without a known end may
+    take effect at any time after its call, or never.
+    """
+    call = operation.call
+    match operation.outcome:
+        case Outcome.OK:
+            return Action(call.f, call.value, Outcome.OK, operation.result)
+        case Outcome.INFO:
+            return Action(call.f, call.value, Outcome.INFO)
+        case Outcome.FAIL if call.f == "cas" and operation.error == MISMATCH:
+            return Action(call.f, call.value, Outcome.FAIL)
+        case _:
+            return None
+
+
+def by_key(call: Call) -> Hashable:
+    """Each key is an object of its own."""
+    return call.key
+
+
+def whole(_call: Call) -> Hashable:
+    """All operations are about one object."""
+    return None
+
+
+def no_shape(_action: Action) -> Shape | None:
+    """Nothing is declared."""
+    return None
+
+
+def no_traffic(_action: Action) -> Traffic:
+    """Nothing is declared."""
+    return Traffic()
+
+
+def any_state(_actions: Sequence[Action]) -> Callable[[State], State]:
+    """Every state is told apart from every other."""
+    return lambda state: state
+
+
+def show_state(state: State) -> str:
+    """A state for people, for models whose states are plain values."""
+    return show(cast("Value", state))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A sequential object.
+
+    Attributes:
+        name: the model string that makes it, for reports.
+        init: its state before anything happened.
+        step: the state after an action, or :class:`Refused`, or a :class:`Choice`. A state may be
+            None (an empty register), so a refusal is never None. Must be pure.
+        functions: the names of its operations; every other name is a usage error.
+        action: what an operation says; None when it says nothing (a definite failure).
+        shape: the declared kind of an action, None when nothing is declared.
+        partition: operations with different answers are about independent objects. Linearizability
+            is local (Herlihy & Wing 1990, section 3.3): each object is checked alone.
+        project: given all actions of an object's history, a function from a state to one that no
+            continuation of *this* history can tell from it. See :data:`UNSEEN`.
+        commutes: any two actions that are allowed in every state commute, and none is BLIND.
+        describe: a state for people.
+        by_process: who called matters, so actions carry their process.
+        traffic: what an action brings and needs.
+        given: the values that are there from the start.
+    """
+
+    name: str
+    init: State
+    step: Callable[[State, Action], State | Refused | Choice]
+    functions: frozenset[str]
+    action: Callable[[Operation], Action | None] = action_of
+    shape: Callable[[Action], Shape | None] = no_shape
+    partition: Callable[[Call], Hashable] = by_key
+    project: Callable[[Sequence[Action]], Callable[[State], State]] = any_state
+    commutes: bool = False
+    by_process: bool = False
+    describe: Callable[[State], str] = show_state
+    traffic: Callable[[Action], Traffic] = no_traffic
+    given: tuple[Value, ...] = ()
+
+
+class _Unseen:
+    """See :data:`UNSEEN`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNSEEN"
+
+
+UNSEEN = _Unseen()
+"""The one state that stands for all that nobody ever observes (a value that is never read).
+
+Which states may be merged into it is the model's to argue: from each of them exactly the same
+continuations of the history at hand must be possible.
+"""
+
+
+Text = TypeVar("Text", str, tuple[Value, ...])
+
+
+def longest(sequences: Sequence[Text]) -> list[Text]:
+    """Those that are no prefix of another; every prefix of any is a prefix of one of these."""
+    kept: list[Text] = []
+    for sequence in sorted(sequences, key=len, reverse=True):
+        length = len(sequence)
+        if not any(other[:length] == sequence for other in kept):
+            kept.append(sequence)
+    return kept

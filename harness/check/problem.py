@@ -1,0 +1,289 @@
+"""From a history to the numbers that a search works on.
+
+A :class:`Problem` is one independent object's history: events in order, operations as small
+integers, operations of equal meaning as one *class*, states as small integers, and a transition
+table that is filled as it is asked. It holds nothing that an engine in another language could not
+hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.check.models import (
+    UNSEEN,
+    Action,
+    Choice,
+    Kind,
+    Model,
+    Refused,
+    Shape,
+    State,
+    any_state,
+)
+from harness.core.errors import UsageError
+from harness.core.operations import History, Operation, Outcome
+
+ENUMERATE = 4096
+"""Largest transition table that is filled on purpose, to classify what a model did not declare."""
+
+
+class Table:
+    """States as integers, and what each class of actions makes of each of them.
+
+    ``step`` of the model runs once for each (state, class) that a search visits. Every state goes
+    through the model's ``project`` first, so states that this history cannot tell apart are one.
+    """
+
+    __slots__ = ("_actions", "_ids", "_model", "_project", "_rows", "states")
+
+    def __init__(self, model: Model, actions: Sequence[Action]) -> None:
+        self._model = model
+        self._actions = actions
+        self._project: Callable[[State], State] = model.project(actions)
+        self._ids: dict[State, int] = {}
+        self._rows: list[dict[int, tuple[int, ...]]] = []
+        self.states: list[State] = []
+
+    def intern(self, state: State) -> int:
+        """The number of a state, or of the one that stands for it."""
+        return self.exactly(self._project(state))
+
+    def exactly(self, state: State) -> int:
+        """The number of a state that a class of actions expects: it stands for itself."""
+        known = self._ids.get(state)
+        if known is None:
+            known = self._ids[state] = len(self.states)
+            self.states.append(state)
+            self._rows.append({})
+        return known
+
+    def next(self, state: int, cls: int) -> tuple[int, ...]:
+        """The successors of a state under a class of actions; empty when it is refused."""
+        row = self._rows[state]
+        found = row.get(cls)
+        if found is None:
+            match self._model.step(self.states[state], self._actions[cls]):
+                case Refused():
+                    found = ()
+                case Choice(states):
+                    found = tuple(dict.fromkeys(self.intern(item) for item in states))
+                case after:
+                    found = (self.intern(after),)
+            row[cls] = found
+        return found
+
+
+@dataclass(slots=True)
+class Problem:
+    """One object's history in numbers.
+
+    Attributes:
+        operations: the operations that take part, in order of call.
+        classes: for each operation its class.
+        returned: for each operation whether it has an end. Those must be linearized; the others
+            may be.
+        events: calls and returns in order: ``2 * operation`` is a call, ``2 * operation + 1`` a
+            return. At equal times calls come first, as intervals are closed.
+        kinds, at, to: for each class its :class:`Kind` and the states that go with it (-1: none).
+        initial: the state before anything happened.
+        mute: a state in which only actions that are allowed everywhere are allowed, and which they
+            either keep or overwrite (-1: there is none). Nothing is ever learnt there.
+        commutes: actions of kind TOTAL commute with each other, and none is BLIND.
+        table: transitions.
+    """
+
+    operations: Sequence[Operation]
+    classes: list[int]
+    returned: list[bool]
+    events: list[int]
+    kinds: list[int]
+    at: list[int]
+    to: list[int]
+    initial: int
+    mute: int
+    commutes: bool
+    table: Table
+
+
+def partition(history: History, model: Model) -> Mapping[Hashable, list[Operation]]:
+    """The operations of each independent object, in order of call.
+
+    Raises:
+        UsageError: an operation that the model does not know.
+    """
+    parts: dict[Hashable, list[Operation]] = {}
+    functions, split = model.functions, model.partition
+    for operation in history.operations:
+        if operation.call.f not in functions:
+            names = ", ".join(sorted(functions))
+            raise UsageError(
+                f"model {model.name} has no operation {operation.call.f!r} "
+                f"(event {operation.index}); it has: {names}"
+            )
+        parts.setdefault(split(operation.call), []).append(operation)
+    return parts
+
+
+def pose(operations: Sequence[Operation], model: Model) -> Problem:
+    """One object's history as a problem.
+
+    Left out are operations that say nothing: definite failures, and unanswered or ``IDLE``
+    operations that change nothing. A linearization of the rest is one of the whole: an operation
+    that is allowed in every state and changes nothing fits anywhere within its interval.
+
+    Raises:
+        UsageError: an operation whose arguments the model cannot read.
+    """
+    try:
+        kept, classes, actions, declared = _classify(operations, model)
+        table = Table(model, actions)
+        initial = table.intern(model.init)
+        shapes = _complete(declared, table, initial)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"model {model.name} cannot read this history: {error}") from error
+    kinds = [int(shape.kind) for shape in shapes]
+    at = [table.exactly(shape.at) if shape.kind in _LOOKED_AT else -1 for shape in shapes]
+    to = [table.intern(shape.to) if shape.kind in _LED_TO else -1 for shape in shapes]
+    returned = [operation.outcome is not Outcome.INFO for operation in kept]
+    speaking = [
+        place
+        for place, cls in enumerate(classes)
+        if kinds[cls] > Kind.LOOKS or (kinds[cls] != Kind.IDLE and returned[place])
+    ]
+    if len(speaking) < len(kept):
+        kept = [kept[place] for place in speaking]
+        classes = [classes[place] for place in speaking]
+        returned = [returned[place] for place in speaking]
+    return Problem(
+        operations=kept,
+        classes=classes,
+        returned=returned,
+        events=_events(kept),
+        kinds=kinds,
+        at=at,
+        to=to,
+        initial=initial,
+        mute=_mute(kinds, at, table, model),
+        commutes=model.commutes,
+        table=table,
+    )
+
+
+_LOOKED_AT = (Kind.SEES, Kind.SEES_OTHER, Kind.MOVES)
+_LED_TO = (Kind.BLIND, Kind.MOVES)
+
+
+def _mute(kinds: Sequence[int], at: Sequence[int], table: Table, model: Model) -> int:
+    """The state of all that is unseen, if only what is allowed everywhere is allowed there."""
+    if model.project is any_state:
+        return -1
+    unseen = table.exactly(UNSEEN)
+    for cls, kind in enumerate(kinds):
+        if kind in (Kind.SEES, Kind.MOVES):
+            speaks = at[cls] == unseen
+        elif kind == Kind.TOTAL:
+            speaks = table.next(unseen, cls) != (unseen,)
+        else:
+            speaks = kind not in (Kind.IDLE, Kind.BLIND)
+        if speaks:
+            return -1
+    return unseen
+
+
+def _classify(
+    operations: Sequence[Operation], model: Model
+) -> tuple[list[Operation], list[int], list[Action], list[Shape | None]]:
+    """Operations that say something, their classes, and each class' action and declared shape."""
+    kept: list[Operation] = []
+    classes: list[int] = []
+    actions: list[Action] = []
+    shapes: list[Shape | None] = []
+    ids: dict[Hashable, int] = {}
+    ok = Outcome.OK
+    for operation in operations:
+        call = operation.call
+        # What an action can depend on; equal keys give equal actions.
+        key: Hashable = (
+            (call.f, call.value, operation.result, operation.process if model.by_process else -1)
+            if operation.outcome is ok
+            else (call.f, call.value, operation.outcome.value, operation.error, operation.process)
+        )
+        cls = ids.get(key)
+        if cls is None:
+            action = model.action(operation)
+            if action is None:
+                cls = -1
+            elif (cls := ids.get(action, -1)) < 0:
+                cls = ids[action] = len(actions)
+                actions.append(action)
+                shapes.append(model.shape(action))
+            ids[key] = cls
+        if cls >= 0:
+            kept.append(operation)
+            classes.append(cls)
+    return kept, classes, actions, shapes
+
+
+def _events(operations: Sequence[Operation]) -> list[int]:
+    """Calls and returns in order of time, at equal times calls first (intervals are closed).
+
+    Raises:
+        UsageError: an operation that ends before it starts.
+    """
+    times: dict[int, int] = {}
+    for place, operation in enumerate(operations):
+        times[2 * place] = 2 * operation.start
+        if operation.outcome is not Outcome.INFO:
+            if operation.end is None or operation.end < operation.start:
+                raise UsageError(f"operation {operation.index} ends before it starts")
+            times[2 * place + 1] = 2 * operation.end + 1
+    return sorted(times, key=times.__getitem__)
+
+
+def _complete(declared: Sequence[Shape | None], table: Table, initial: int) -> list[Shape]:
+    """Finds the shapes that the model did not declare, by trying every state there is.
+
+    Only if all states that the actions of this history can ever reach fit into ``ENUMERATE``
+    entries: then the shape holds in all of them, which is all that the search relies on.
+    Otherwise the class is OTHER, about which the search assumes nothing.
+    """
+    if None not in declared:
+        return [shape for shape in declared if shape is not None]
+    reached = [initial]
+    known = {initial}
+    for state in reached:
+        if len(reached) * len(declared) > ENUMERATE:
+            return [shape or Shape(Kind.OTHER) for shape in declared]
+        for cls in range(len(declared)):
+            for after in table.next(state, cls):
+                if after not in known:
+                    known.add(after)
+                    reached.append(after)
+    return [
+        shape or _shape_of({state: table.next(state, cls) for state in reached}, table)
+        for cls, shape in enumerate(declared)
+    ]
+
+
+def _shape_of(row: Mapping[int, tuple[int, ...]], table: Table) -> Shape:
+    """The narrowest shape that fits a full row of the transition table."""
+    allowed = {state: after for state, after in row.items() if after}
+    everywhere = len(allowed) == len(row)
+    targets = {target for after in allowed.values() for target in after}
+    if all(after == (state,) for state, after in allowed.items()):
+        if everywhere:
+            return Shape(Kind.IDLE)
+        if len(allowed) == 1:
+            return Shape(Kind.SEES, at=table.states[next(iter(allowed))])
+        return Shape(Kind.LOOKS)
+    if everywhere:
+        if len(targets) == 1:
+            return Shape(Kind.BLIND, to=table.states[targets.pop()])
+        return Shape(Kind.TOTAL)
+    if len(allowed) == 1 and len(targets) == 1:
+        return Shape(
+            Kind.MOVES, at=table.states[next(iter(allowed))], to=table.states[targets.pop()]
+        )
+    return Shape(Kind.OTHER)
