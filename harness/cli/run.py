@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from harness.cli.session import run_once
 from harness.core.errors import UsageError
 from harness.core.plan import RunSpec
 from harness.core.verdict import ExitCode, worst_exit
+from reports import annotations, json_line
 
 
 @click.command("run")
@@ -100,7 +103,7 @@ def run_command(
         raise UsageError("--time-limit must be more than 0")
     names = tuple(name.strip() for name in nemesis.split(",") if name.strip())
     first = seed if seed is not None else secrets.randbelow(10**7)
-    codes = []
+    records = []
     for number in range(test_count):
         spec = RunSpec(
             target=target,
@@ -126,8 +129,13 @@ def run_command(
         picked = planning.pick_runtime(spec.runtime)
         plan = planning.make_plan(spec, picked, nemeses)
         parts = planning.make_parts(spec, picked, nemeses, made_target)
-        code = run_once(plan, parts, out, as_json=as_json)
-        codes.append(code)
-        if code is ExitCode.INTERRUPTED:
-            return code
-    return worst_exit(codes)
+        record = run_once(plan, parts, out)
+        records.append(record)
+        if record.ending.exit_code is ExitCode.INTERRUPTED:
+            break
+    annotations.emit(records, sys.stdout, os.environ)
+    if as_json:
+        for record in records:
+            click.echo(json_line(record))
+    codes = [record.ending.exit_code for record in records]
+    return codes[-1] if codes[-1] is ExitCode.INTERRUPTED else worst_exit(codes)
