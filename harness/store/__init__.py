@@ -1,5 +1,8 @@
 """The run's folder and the formats of histories."""
 
+from harness.store.foreign import to_edn
+from harness.store.formats import FORMATS, Recorded, read_history
+from harness.store.jsonl import Header, HistoryWriter
 from harness.store.load import (
     find_traces,
     is_run_folder,
@@ -11,6 +14,10 @@ from harness.store.load import (
 from harness.store.run import RunFolder, save_judgement
 
 __all__ = [
+    "FORMATS",
+    "Header",
+    "HistoryWriter",
+    "Recorded",
     "RunFolder",
     "find_traces",
     "is_run_folder",
@@ -18,5 +25,7 @@ __all__ = [
     "load_faults",
     "load_meta",
     "load_run",
+    "read_history",
     "save_judgement",
+    "to_edn",
 ]

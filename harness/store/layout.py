@@ -32,7 +32,8 @@ class Phase:
 class Meta:
     """What is known of a run besides its plan.
 
-    ``model`` and ``checkers`` are those of the run's workload. ``origin_monotonic_ns`` is CLOCK_MONOTONIC at run time zero, None before the load began;
+    ``model`` and ``checkers`` are those of the workload. ``origin_monotonic_ns`` is
+    CLOCK_MONOTONIC at run time zero, None before the load began;
     ``duration_ns`` is None while it runs.
     """
 
