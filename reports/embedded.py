@@ -5,18 +5,23 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation, Outcome
-from harness.core.units import SECOND
+from harness.core.units import MILLISECOND, SECOND
 from harness.core.values import show
+from reports import lanes
 from reports.figures import OUTCOMES, Figures
 from reports.model import Report
 from reports.palette import BOX, TINT, fault_colour
 from reports.words import clean, shorten, split_words
 
 WORDS = ("ok", "failed", "unknown")
+MOST_LANES = 24
+"""Processes that get a lane each in the plot."""
+
 VALUE = 160
 """Characters of a value in the table."""
 
@@ -31,7 +36,7 @@ def data(report: Report, figures: Figures) -> str:
         "violation": None if report.violation_ns is None else report.violation_ns / SECOND,
         "tint": TINT,
         "box": BOX,
-        "faults": [_fault(fault, end) for fault in record.faults if fault.began_ns is not None],
+        "faults": [_fault(fault, level, end) for fault, level in lanes.levels(record.faults)],
         "nodes": [clean(node) for node in (record.plan.nodes if record.plan else ())]
         or [clean(node) for node in dict.fromkeys(span.node for span in record.roles)],
         "roles": [
@@ -46,10 +51,14 @@ def data(report: Report, figures: Figures) -> str:
         "buckets": {
             "width": figures.width_ns / SECOND,
             "start": [bucket.start / SECOND for bucket in figures.buckets],
-            "counts": [[bucket.counts[kind] for bucket in figures.buckets] for kind in range(3)],
+            "rates": [
+                [round(bucket.rate(kind), 2) for bucket in figures.buckets] for kind in range(3)
+            ],
             "p50": [_milliseconds(bucket.p50) for bucket in figures.buckets],
             "p99": [_milliseconds(bucket.p99) for bucket in figures.buckets],
         },
+        "latency": decades(figures),
+        "lanes": _client_lanes(report, figures),
         "total": figures.total,
         "marked": sorted(marked),
         "culprit": report.anomaly.culprit if report.anomaly else None,
@@ -57,6 +66,25 @@ def data(report: Report, figures: Figures) -> str:
         "rows": pack(figures.rows),
     }
     return escape(content)
+
+
+def decades(figures: Figures) -> tuple[float, float]:
+    """The powers of ten (ms) around all latencies: the ends of a logarithmic axis."""
+    low, high = figures.quickest or MILLISECOND, figures.slowest or MILLISECOND
+    bottom = math.floor(math.log10(max(low, 1000) / MILLISECOND))
+    top = math.ceil(math.log10(max(high, 1000) / MILLISECOND))
+    return 10.0**bottom, 10.0 ** max(top, bottom + 1)
+
+
+def _client_lanes(report: Report, figures: Figures) -> int | None:
+    """How many clients the processes belong to, where there are too many to show each.
+
+    A client whose answer stays away goes on as a new process, ``concurrency`` further.
+    """
+    plan = report.record.plan
+    if plan is None or len({item.process for item in figures.rows}) <= MOST_LANES:
+        return None
+    return plan.spec.concurrency
 
 
 def escape(content: object) -> str:
@@ -128,12 +156,13 @@ def _differences(numbers: Iterable[int]) -> list[int]:
     return found
 
 
-def _fault(fault: FaultRecord, end: int) -> dict[str, object]:
+def _fault(fault: FaultRecord, level: int, end: int) -> dict[str, object]:
     head, who = split_words(fault.words)
     return {
         "name": clean(f"{fault.id} {fault.kind}"),
         "words": head,
         "who": who,
+        "level": level,
         "colour": fault_colour(fault.kind),
         "from": (fault.began_ns or 0) / SECOND,
         "to": (end if fault.ended_ns is None else fault.ended_ns) / SECOND,

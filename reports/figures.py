@@ -25,13 +25,18 @@ OUTCOMES = (Outcome.OK, Outcome.FAIL, Outcome.INFO)
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Answers within one stretch of time; quantiles (ns) are of the OK ones, None without any."""
+    """Answers between ``start`` and ``end``; quantiles (ns) are of the OK ones."""
 
     start: int
+    end: int
     counts: tuple[int, int, int]
     p50: int | None
     p95: int | None
     p99: int | None
+
+    def rate(self, kind: int) -> float:
+        """Answers of a kind (as in ``OUTCOMES``) per second."""
+        return self.counts[kind] * SECOND / (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Figures:
     median: int | None
     p99: int | None
     slowest: int | None
+    quickest: int | None
 
     @property
     def aggregated(self) -> bool:
@@ -57,7 +63,8 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
     operations = record.history.operations
     end = max(record.duration_ns, operations[-1].start if operations else 0, 1)
     width = bucket_width(end)
-    counts = [[0, 0, 0] for _ in range(end // width + 1)]
+    # What is left at the end belongs to the last bucket: a sliver of its own would claim a rate.
+    counts = [[0, 0, 0] for _ in range(max(1, end // width))]
     latencies: list[list[int]] = [[] for _ in counts]
     for item in operations:
         if item.outcome is Outcome.OK and item.end is not None:
@@ -74,7 +81,8 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
         taken.sort()
         every += taken
         quantiles = [quantile(taken, share) for share in (0.5, 0.95, 0.99)]
-        buckets.append(Bucket(number * width, (kinds[0], kinds[1], kinds[2]), *quantiles))
+        until = end if number + 1 == len(counts) else (number + 1) * width
+        buckets.append(Bucket(number * width, until, (kinds[0], kinds[1], kinds[2]), *quantiles))
     every.sort()
     return Figures(
         width_ns=width,
@@ -84,6 +92,7 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
         median=quantile(every, 0.5),
         p99=quantile(every, 0.99),
         slowest=every[-1] if every else None,
+        quickest=every[0] if every else None,
     )
 
 

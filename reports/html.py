@@ -33,6 +33,7 @@ from reports.words import (
     numeral,
     shorten,
     span,
+    started,
 )
 
 SCRIPTS = ("data.js", "plots.js", "page.js")
@@ -81,7 +82,8 @@ def render_report(report: Report, plotting: library.Library | None = None) -> st
         name=run_name(record),
         target=target_name(record),
         version=_version(record),
-        fault_summary=fault_summary(record),
+        fault_summary=fault_summary(record).partition(", ")[::2],
+        started=started(record.started_utc),
         also=_also(report),
         picture=None if report.scene is None else timeline.draw(report.scene, "ce"),
         picture_beside=_beside(report),
@@ -218,14 +220,10 @@ def _plot_sentences(report: Report, found: Figures) -> dict[str, str]:
             f"Median {show_ms(found.median)}, p99 {show_ms(found.p99)}, "
             f"slowest {show_ms(found.slowest)}, over the operations that succeeded."
         )
-    rates = [sum(bucket.counts) for bucket in found.buckets]
-    per_second = found.width_ns / 1e9
+    rates = [sum(bucket.rate(kind) for kind in range(3)) for bucket in found.buckets]
     rate = "No answers."
     if rates:
-        rate = (
-            f"Between {min(rates) / per_second:.0f} and {max(rates) / per_second:.0f} "
-            "operations ended a second."
-        )
+        rate = f"Between {min(rates):.0f} and {max(rates):.0f} operations ended a second."
     lines = [
         f"{clean(v.record.id)} {clean(v.record.kind)} {clean(v.record.words)}"
         for v in report.faults

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.core.faults import FaultRecord
 from harness.core.run import RoleSpan, RunRecord
 from harness.core.units import SECOND
 from reports.palette import fault_colour
@@ -49,34 +52,49 @@ def draw(record: RunRecord, window: tuple[int, int], at_ns: int | None, name: st
     """Fault boxes of three lines, a lane for each node, a red line at ``at_ns``."""
     start, end = window
     roles = [span for span in record.roles if span.start < end and span.end > start]
-    faults = [fault for fault in record.faults if overlaps(fault, start, end)]
+    faults = levels([fault for fault in record.faults if overlaps(fault, start, end)])
     if not roles and not faults:
         return None
     nodes = record.plan.nodes if record.plan else tuple(dict.fromkeys(s.node for s in roles))
-    frame = _Frame(start, max(end, start + 1), BOX + 34 if faults else 34.0)
+    stacked = 1 + max((level for _, level in faults), default=-1)
+    frame = _Frame(start, max(end, start + 1), 34 + (BOX + 4) * stacked)
     bottom = frame.top + PITCH * len(nodes)
     picture = Picture(name, "lanes")
-    for fault in faults:
+    _ticks(picture, frame, bottom)
+    for fault, level in faults:
         colour = fault_colour(fault.kind)
         left = frame.at(fault.began_ns or start)
         right = frame.at(end if fault.ended_ns is None else fault.ended_ns)
         picture.rect(f"tint {colour}", left, 8, right - left, bottom - 8)
-        picture.rect(f"box {colour}", left, 8, right - left, BOX)
+        y = 8 + (BOX + 4) * level
+        picture.rect(f"box {colour}", left, y, right - left, BOX)
         words = (f"{fault.id} {fault.kind}", *split_words(fault.words))
         for number, text in enumerate(words):
-            _fitted(picture, "in", left + 5, 22 + 16 * number, right - left - 8, text)
+            _fitted(picture, "in", left + 5, y + 14 + 16 * number, right - left - 8, text)
     for number, node in enumerate(nodes):
         y = frame.top + PITCH * number
         picture.text("who", LEFT - 8, y + 5, shorten(node, 8), "end")
         for span in roles:
             if span.node == node:
                 _lane(picture, frame, span, y)
-    _ticks(picture, frame, bottom)
     if at_ns is not None and start <= at_ns <= end:
         x = frame.at(at_ns)
         picture.line("violation", x, 8, x, bottom)
         picture.text("violation", min(x, WIDTH - 90), bottom + 32, f"✕ {instant(at_ns)}", "middle")
     return picture.markup(WIDTH, bottom + 40, "Nodes and faults", _description(roles))
+
+
+def levels(faults: Sequence[FaultRecord]) -> tuple[tuple[FaultRecord, int], ...]:
+    """Faults that began, each with the lowest level on which its box covers no other's."""
+    free: list[float] = []
+    placed = []
+    begun = [fault for fault in faults if fault.began_ns is not None]
+    for fault in sorted(begun, key=lambda item: item.began_ns or 0):
+        began = fault.began_ns or 0
+        level = next((n for n, until in enumerate(free) if until <= began), len(free))
+        free[level : level + 1] = [math.inf if fault.ended_ns is None else fault.ended_ns]
+        placed.append((fault, level))
+    return tuple(placed)
 
 
 def _lane(picture: Picture, frame: _Frame, span: RoleSpan, y: float) -> None:

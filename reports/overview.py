@@ -58,8 +58,7 @@ def _latency(report: Report, figures: Figures, name: str) -> Markup:
 
 def _rate(report: Report, figures: Figures, name: str) -> Markup:
     picture = Picture(name, "lanes")
-    per_second = figures.width_ns / SECOND
-    rates = [sum(bucket.counts) / per_second for bucket in figures.buckets]
+    rates = [sum(bucket.rate(kind) for kind in range(3)) for bucket in figures.buckets]
     most = max([*rates, 1.0])
 
     def place(rate: float) -> float:
@@ -100,7 +99,7 @@ def _steps(report: Report, figures: Figures, heights: list[float | None]) -> str
         if y is None:
             drawn = False
             continue
-        left, right = _x(bucket.start, end), _x(bucket.start + figures.width_ns, end)
+        left, right = _x(bucket.start, end), _x(bucket.end, end)
         parts.append(f"{'L' if drawn else 'M'}{left:.1f} {y:.1f}H{right:.1f}")
         drawn = True
     return "".join(parts) or "M0 0"

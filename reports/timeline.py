@@ -64,12 +64,12 @@ def draw(scene: Scene, name: str, *, context: bool = False) -> Markup:
     picture = Picture(name, "ce")
     picture.raw(_definitions(name))
     _draw_faults(picture, scene, layout)
+    _draw_ticks(picture, scene, layout)
     _draw_rows(picture, actors, layout)
     _draw_edges(picture, scene, layout)
     for actor in actors:
         _draw_bar(picture, actor, scene, layout)
     _draw_lane(picture, scene, layout)
-    _draw_ticks(picture, scene, layout)
     description = " ".join(
         actor.step or f"Process {actor.operation.process}: {actor.words}." for actor in scene.actors
     )
@@ -82,7 +82,7 @@ def _layout(scene: Scene, actors: tuple[Actor, ...]) -> _Layout:
     rows = tuple(dict.fromkeys(actor.operation.process for actor in actors))
     instants = _instants(scene, actors)
     tail = max(_outside(actor, scene) for actor in actors if actor.culprit or actor is actors[-1])
-    tail = min(tail, 300.0)
+    tail = min(tail, 460.0)
     room = WIDTH - EDGE - FIRST - tail
     last = instants[-1]
     needs: list[Need] = []
@@ -130,7 +130,7 @@ def _bar_label(actor: Actor) -> str:
 
 def _outside(actor: Actor, scene: Scene) -> float:
     """The room a label takes right of its bar."""
-    legal = text_width(f"legal here: {scene.legal}", 13.5) if actor.culprit else 0.0
+    legal = text_width(f"legal here: {shorten(scene.legal, 40)}", 13.5) if actor.culprit else 0.0
     return max(text_width(_bar_label(actor), LABEL_SIZE, bold=True), legal) + 20
 
 
@@ -237,15 +237,16 @@ def _draw_bar(picture: Picture, actor: Actor, scene: Scene, layout: _Layout) -> 
     legal = actor.culprit and bool(scene.legal)
     picture.text(css, x, y - 1 if legal else y + 5, words, anchor)
     if legal:
-        picture.text("legal", x, y + 16, f"legal here: {scene.legal}", anchor)
+        picture.text("legal", x, y + 16, f"legal here: {shorten(scene.legal, 40)}", anchor)
 
 
 def _draw_lane(picture: Picture, scene: Scene, layout: _Layout) -> None:
     if not scene.lane:
         return
     y = layout.lane_y
-    picture.text("who", EDGE, y + 16, f"{scene.key} can hold".strip())
-    picture.text("small", EDGE, y + 31, "(all legal orders)")
+    short = len(scene.key) <= 4
+    picture.text("who", EDGE, y + 16, f"{scene.key} can hold" if short else shorten(scene.key, 13))
+    picture.text("small", EDGE, y + 31, "(all legal orders)" if short else "can hold")
     last = layout.scale.instants[-1]
     for segment in scene.lane:
         left = layout.scale.at(segment.start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -167,3 +168,9 @@ def split_words(words: str) -> tuple[str, str]:
     """A fault's words in two lines: ``n1 n2 | n3 n4 n5 (leader was n2)`` at the bracket."""
     head, _, rest = clean(words).partition(" (")
     return head, rest.removesuffix(")")
+
+
+def started(utc: str) -> str:
+    """``2026-11-23 14:30 UTC`` of an ISO 8601 time; other texts stay as they are."""
+    match = re.match(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})", utc)
+    return f"{match[1]} {match[2]} UTC" if match else clean(utc)
