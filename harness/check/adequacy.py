@@ -1,0 +1,171 @@
+"""Did the run test anything, and how did it end?
+
+A run that passes because no fault bit, or because nothing was answered while one was in force,
+has shown nothing, and must not look like success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from harness.core.errors import HarnessError
+from harness.core.faults import FaultRecord
+from harness.core.operations import Operation, Outcome
+from harness.core.run import Adequacy, Ending, RunRecord
+from harness.core.verdict import CheckResult, ExitCode, Verdict, worst
+
+_WORDS = {Outcome.OK: "ok", Outcome.FAIL: "failed", Outcome.INFO: "unknown"}
+
+
+def adequacy(record: RunRecord) -> Adequacy:
+    """Every fault bit and healed, and operations succeeded during and after them.
+
+    Figures: operations by outcome (``ok``, ``failed``, ``unknown``), ``faults``, ``proven``,
+    ``during_faults`` (operations that were under way while a fault was in force), ``ok_during``,
+    ``ok_after``, and for each fault ``F1.ok``, ``F1.failed``, ``F1.unknown``.
+    """
+    operations, faults = record.history.operations, record.faults
+    figures = _figures(operations, faults)
+    return Adequacy(tuple(_reasons(record, figures)), figures)
+
+
+def _reasons(record: RunRecord, figures: dict[str, int]) -> Iterator[str]:
+    if not figures["ok"]:
+        yield f"none of {figures['operations']:,} operations succeeded"
+    asked = record.plan.spec.nemeses if record.plan else ()
+    seen = {fault.kind for fault in record.faults}
+    for name in asked:
+        if name.partition(":")[0] not in seen:
+            yield f"no {name} fault was injected: the load was too short for one"
+    for fault in record.faults:
+        yield from _fault_reasons(fault)
+    if not record.faults or not figures["ok"]:
+        return
+    if not figures["ok_during"]:
+        yield "no operation succeeded while a fault was in force"
+    if not figures["ok_after"]:
+        yield "no operation succeeded after the last heal"
+
+
+def _fault_reasons(fault: FaultRecord) -> Iterator[str]:
+    who = f"{fault.id} {fault.kind}"
+    if fault.began_ns is None:
+        yield f"{who}: {fault.error or 'was not injected'}"
+        return
+    if not fault.bit.holds:
+        yield f"{who} ({fault.words}) did not bite: {fault.bit.words}"
+    if not fault.healed.holds:
+        yield f"{who} ({fault.words}) was not healed: {fault.healed.words}"
+    if "leader" in fault.resolved and fault.resolved["leader"] is None:
+        yield f"{who} ({fault.words}) was meant for the leader, but nobody led"
+
+
+def _figures(operations: Sequence[Operation], faults: Sequence[FaultRecord]) -> dict[str, int]:
+    figures = {"operations": len(operations), "ok": 0, "failed": 0, "unknown": 0}
+    for operation in operations:
+        figures[_WORDS[operation.outcome]] += 1
+    spans = [
+        (fault.id, fault.began_ns, fault.ended_ns) for fault in faults if fault.began_ns is not None
+    ]
+    figures["faults"] = len(faults)
+    figures["proven"] = sum(fault.bit.holds for fault in faults)
+    for id, _, _ in spans:
+        figures.update({f"{id}.{word}": 0 for word in _WORDS.values()})
+    last_heal = max((end for _, _, end in spans if end is not None), default=None)
+    figures.update(during_faults=0, ok_during=0, ok_after=0)
+    for operation in operations:
+        hit = [id for id, began, ended in spans if _overlaps(operation, began, ended)]
+        succeeded = operation.outcome is Outcome.OK
+        for id in hit:
+            figures[f"{id}.{_WORDS[operation.outcome]}"] += 1
+        figures["during_faults"] += bool(hit)
+        figures["ok_during"] += succeeded and any(
+            _answered_within(operation, began, ended) for _, began, ended in spans
+        )
+        figures["ok_after"] += succeeded and last_heal is not None and operation.start >= last_heal
+    return figures
+
+
+def _overlaps(operation: Operation, began: int, ended: int | None) -> bool:
+    """An operation without an end was under way from its call; what it did later nobody knows."""
+    end = operation.end if operation.end is not None else operation.start
+    return end >= began and (ended is None or operation.start <= ended)
+
+
+def _answered_within(operation: Operation, began: int, ended: int | None) -> bool:
+    end = operation.end
+    return end is not None and end >= began and (ended is None or end <= ended)
+
+
+def ending(
+    record: RunRecord,
+    results: Sequence[CheckResult],
+    trouble: BaseException | None = None,
+) -> Ending:
+    """The word, the exit code and the sentence of a run.
+
+    ``trouble`` is what ended it early. Violation comes first, whatever else went wrong; then
+    interruption, internal errors, the environment (a fault that could not be healed is one),
+    inadequacy, unknown; VALID is what is left.
+    """
+    found = adequacy(record)
+    bad = [result for result in results if result.verdict is Verdict.INVALID]
+    if bad:
+        first = next((result for result in bad if result.anomalies), bad[0])
+        sentence = first.anomalies[0].sentence if first.anomalies else first.reason
+        return Ending("invalid", ExitCode.VIOLATION, sentence, found)
+    if trouble is not None:
+        return _troubled(trouble, found)
+    stuck = [fault for fault in record.faults if _in_force(fault)]
+    if stuck:
+        fault = stuck[0]
+        words = f"{fault.id} {fault.kind} ({fault.words}) could not be healed: {fault.healed.words}"
+        return Ending("environment", ExitCode.ENVIRONMENT, _sentence(words), found)
+    if not found.adequate:
+        more = f" (and {len(found.reasons) - 1} more)" if len(found.reasons) > 1 else ""
+        words = f"The run tested too little: {found.reasons[0]}{more}"
+        return Ending("inadequate", ExitCode.INADEQUATE, _sentence(words), found)
+    if not results or worst(result.verdict for result in results) is Verdict.UNKNOWN:
+        open_ = [result for result in results if result.verdict is Verdict.UNKNOWN]
+        words = f"{open_[0].checker}: {open_[0].reason}" if open_ else "nothing was judged"
+        return Ending("unknown", ExitCode.UNKNOWN, _sentence(words), found)
+    return Ending("valid", ExitCode.VALID, _tested(found), found)
+
+
+def _troubled(trouble: BaseException, found: Adequacy) -> Ending:
+    operations = found.figures["operations"]
+    match trouble:
+        case KeyboardInterrupt() | asyncio.CancelledError():
+            words = f"Interrupted after {operations:,} operations; nothing was broken so far."
+            return Ending("interrupted", ExitCode.INTERRUPTED, words, found)
+        case HarnessError():
+            code = trouble.exit_code
+            word = "environment" if code is ExitCode.ENVIRONMENT else code.name.lower()
+            lines = str(trouble).splitlines() or [type(trouble).__name__]
+            return Ending(word, code, _sentence(lines[0]), found)
+        case _:
+            words = f"The harness itself failed: {type(trouble).__name__}: {trouble}"
+            return Ending("internal", ExitCode.INTERNAL, _sentence(words), found)
+
+
+def _in_force(fault: FaultRecord) -> bool:
+    """Injected, perhaps in part, and not known to be undone."""
+    return not fault.healed.holds and (fault.began_ns is not None or fault.ended_ns is not None)
+
+
+def _tested(found: Adequacy) -> str:
+    figures = found.figures
+    if not figures["faults"]:
+        words = f"{figures['operations']:,} operations without any fault"
+    else:
+        plural = "fault" if figures["proven"] == 1 else "faults"
+        words = (
+            f"{figures['during_faults']:,} of {figures['operations']:,} operations ran during "
+            f"{figures['proven']:,} proven {plural}"
+        )
+    return f"{words}; nothing promised was broken."
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", "!", "?")) else f"{words}."
