@@ -423,7 +423,9 @@ class Evidence:
 class Checker(Protocol):
     """A judge: evidence in, verdict out. Pure but for reading the traces."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What results and workloads call it."""
 
     def check(self, evidence: Evidence, limits: Limits) -> CheckResult:
         """Never raises for what the evidence holds."""
