@@ -22,8 +22,9 @@ def adequacy(record: RunRecord) -> Adequacy:
     """Every fault bit and healed, and operations succeeded during and after them.
 
     Figures: operations by outcome (``ok``, ``failed``, ``unknown``), ``faults``, ``proven``,
-    ``during_faults`` (operations that were under way while a fault was in force), ``ok_during``,
-    ``ok_after``, and for each fault ``F1.ok``, ``F1.failed``, ``F1.unknown``.
+    ``during_faults`` (operations called while a proven fault was in force), ``ok_during`` (answered
+    well while any was), ``ok_after``, and for each fault ``F1.ok``, ``F1.failed``, ``F1.unknown``
+    (of the operations called while it was in force).
     """
     operations, faults = record.history.operations, record.faults
     figures = _figures(operations, faults)
@@ -66,36 +67,28 @@ def _figures(operations: Sequence[Operation], faults: Sequence[FaultRecord]) -> 
     for operation in operations:
         figures[_WORDS[operation.outcome]] += 1
     spans = [
-        (fault.id, fault.began_ns, fault.ended_ns) for fault in faults if fault.began_ns is not None
+        (fault, fault.began_ns, fault.ended_ns) for fault in faults if fault.began_ns is not None
     ]
     figures["faults"] = len(faults)
     figures["proven"] = sum(fault.bit.holds for fault in faults)
-    for id, _, _ in spans:
-        figures.update({f"{id}.{word}": 0 for word in _WORDS.values()})
+    for fault, _, _ in spans:
+        figures.update({f"{fault.id}.{word}": 0 for word in _WORDS.values()})
     last_heal = max((end for _, _, end in spans if end is not None), default=None)
     figures.update(during_faults=0, ok_during=0, ok_after=0)
     for operation in operations:
-        hit = [id for id, began, ended in spans if _overlaps(operation, began, ended)]
-        succeeded = operation.outcome is Outcome.OK
-        for id in hit:
-            figures[f"{id}.{_WORDS[operation.outcome]}"] += 1
-        figures["during_faults"] += bool(hit)
-        figures["ok_during"] += succeeded and any(
-            _answered_within(operation, began, ended) for _, began, ended in spans
-        )
-        figures["ok_after"] += succeeded and last_heal is not None and operation.start >= last_heal
+        start, end = operation.start, operation.end
+        hit = [fault for fault, began, ended in spans if _within(start, began, ended)]
+        for fault in hit:
+            figures[f"{fault.id}.{_WORDS[operation.outcome]}"] += 1
+        figures["during_faults"] += any(fault.bit.holds for fault in hit)
+        if operation.outcome is Outcome.OK and end is not None:
+            figures["ok_during"] += any(_within(end, began, ended) for _, began, ended in spans)
+            figures["ok_after"] += last_heal is not None and start >= last_heal
     return figures
 
 
-def _overlaps(operation: Operation, began: int, ended: int | None) -> bool:
-    """An operation without an end was under way from its call; what it did later nobody knows."""
-    end = operation.end if operation.end is not None else operation.start
-    return end >= began and (ended is None or operation.start <= ended)
-
-
-def _answered_within(operation: Operation, began: int, ended: int | None) -> bool:
-    end = operation.end
-    return end is not None and end >= began and (ended is None or end <= ended)
+def _within(at: int, began: int, ended: int | None) -> bool:
+    return began <= at and (ended is None or at < ended)
 
 
 def ending(

@@ -19,7 +19,10 @@ from harness.core.values import Value, show
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 
 SHOWN = 10
-"""Anomalies told in words; the figures count all."""
+"""Anomalies of a kind that are told in words; the figures count all."""
+
+TOLD = 100
+"""Letters of an operation in a sentence: a read of a large set is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +189,16 @@ def _missed(
 ) -> Anomaly:
     since, witness = known
     if witness is element.operation:
-        why = f"the adding by process {witness.process} had been acknowledged"
+        why = f"acknowledged to process {witness.process}"
     else:
-        why = f"process {witness.process} had seen it"
-    where = _in(growth.key)
-    gap = show_ms(look.start - since)
-    if lost:
-        kind, end = "lost element", "No later read has it."
-    else:
-        kind, end = "stale read", "A later read has it again."
+        why = f"seen by process {witness.process}"
+    kind = "lost element" if lost else "stale read"
+    after = "no later read has it" if lost else "a later read has it again"
     operations = [element.operation, witness, look.operation]
     return anomaly(
         kind,
-        f"{show(element.value)} is missing from the read by process {look.operation.process}"
-        f"{where}, begun {gap} after {why}. {end}",
+        f"{_reader(look)} lacks {show(element.value)}{_in(growth.key)}, which had been {why} "
+        f"{show_ms(look.start - since)} before it began; {after}.",
         growth.key,
         operations,
         at_ns=look.end,
@@ -272,7 +271,10 @@ def anomaly(
 
 def tell(operation: Operation) -> str:
     """One operation as a sentence."""
-    who = f"Process {operation.process} called {operation.words()}{_in(operation.call.key)}"
+    words = operation.words()
+    if len(words) > TOLD:
+        words = f"{words[:TOLD]}…"
+    who = f"Process {operation.process} called {words}{_in(operation.call.key)}"
     match operation.outcome:
         case Outcome.OK:
             return f"{who}: acknowledged."
@@ -342,7 +344,7 @@ def judge(
         unknown = f"gave up after {reached.words}: nothing wrong so far in {looked_at}"
     kept.sort(key=lambda item: item.at_ns or 0)
     numbers: dict[str, Value] = dict(figures)
-    numbers.update({f"{kind}s": count for kind, count in sorted(counts.items())})
+    numbers.update({kind.replace(" ", "_"): count for kind, count in sorted(counts.items())})
     verdict, reason = Verdict.VALID, f"{looked_at}: nothing wrong"
     if counts:
         words = ", ".join(f"{count} × {kind}" for kind, count in counts.most_common())

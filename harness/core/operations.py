@@ -179,10 +179,15 @@ def operation(invoke: Invoke, complete: Complete | None) -> Operation:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Operations in order of invocation, and what reading them had to warn about."""
+    """Operations in order of invocation, and what reading them had to warn about.
+
+    Without usable times in the file (``timed`` False) an operation's ``start`` and ``end`` are
+    places in it: their order means something, their differences do not.
+    """
 
     operations: Sequence[Operation]
     warnings: tuple[str, ...] = ()
+    timed: bool = True
 
     def __len__(self) -> int:
         return len(self.operations)

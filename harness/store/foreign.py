@@ -55,6 +55,9 @@ def assemble(entries: Sequence[Entry], warnings: Sequence[str] = ()) -> History:
     if _are_keyed(entries):
         entries = [_split_key(entry) for entry in entries]
     times = _times(entries)
+    timed = times is not None
+    if times is None:
+        times = [entry.index for entry in entries]
     operations: list[Operation] = []
     open_calls: dict[int, int] = {}
     for entry, at in zip(entries, times, strict=True):
@@ -70,7 +73,7 @@ def assemble(entries: Sequence[Entry], warnings: Sequence[str] = ()) -> History:
         if slot is None:
             raise entry.trouble(f"process {entry.process} has no open call that could end here")
         operations[slot] = _ended(operations[slot], entry, at)
-    return History(tuple(operations), tuple(warnings))
+    return History(tuple(operations), tuple(warnings), timed)
 
 
 def _invoked(entry: Entry, at: int) -> Operation:
@@ -111,12 +114,13 @@ def _ended(operation: Operation, entry: Entry, at: int) -> Operation:
     )
 
 
-def _times(entries: Sequence[Entry]) -> list[int]:
+def _times(entries: Sequence[Entry]) -> list[int] | None:
+    """None when they cannot be used."""
     times = [entry.time for entry in entries]
     known = [time for time in times if time is not None]
     if known and len(known) == len(times) and all(a < b for a, b in pairwise(known)):
         return known
-    return [entry.index for entry in entries]
+    return None
 
 
 def _are_keyed(entries: Sequence[Entry]) -> bool:
@@ -161,9 +165,11 @@ def read_edn(text: Text, *, porcupine: bool = False) -> History:
     if forms.cut is not None:
         warnings.append(f"the file breaks off in line {text.line(forms.cut)}: read up to there")
     entries: list[Entry] = []
-    for index, (form, at) in enumerate(zip(forms.items, forms.starts, strict=True)):
+    for index, form in enumerate(forms.items):
         if not isinstance(form, Map):
-            raise text.trouble(at, f"expected the map of an event, found {_brief(form)}")
+            raise text.trouble(
+                forms.starts[index], f"expected the map of an event, found {_brief(form)}"
+            )
         entry = _entry(text, form, index)
         if entry is None:
             continue

@@ -176,11 +176,12 @@ def read_jsonl(raw: bytes, path: str) -> tuple[Header, History]:
     with _no_collector():
         lines = _decode(rest, path, warnings)
         try:
-            operations = _pair(lines, warnings)
+            times = _times(lines, warnings)
+            operations = _pair(lines, range(len(lines)) if times is None else times)
         except _Trouble as trouble:
             number = _line_number(rest, trouble.place)
             raise FormatError(f"{path}:{number}:1: {trouble}") from None
-    return header, History(operations, tuple(warnings))
+    return header, History(operations, tuple(warnings), timed=times is not None)
 
 
 def _read_header(line: bytes, path: str) -> Header:
@@ -250,13 +251,12 @@ class _Trouble(Exception):
         self.place = place
 
 
-def _pair(lines: list[_Line], warnings: list[str]) -> list[Operation]:
+def _pair(lines: list[_Line], times: Sequence[int]) -> list[Operation]:
     """Calls with their completions: by ``of`` where it is given, by process where it is not.
 
     Raises:
         _Trouble: an event does not fit.
     """
-    times = _times(lines, warnings)
     operations: list[Operation | None] = []
     calls: dict[int, tuple[int, int]] = {}
     waiting: dict[int, int] = {}
@@ -322,8 +322,8 @@ def _value(data: Any) -> Any:
     return data if data.__class__ in _SCALARS else freeze(data)
 
 
-def _times(lines: list[_Line], warnings: list[str]) -> Sequence[int]:
-    """Each event's time, or its place when times are missing or go back.
+def _times(lines: list[_Line], warnings: list[str]) -> Sequence[int] | None:
+    """Each event's time, None when some are missing or they go back: then places are better.
 
     Equal times are allowed here: a call and a return at one instant count as concurrent, which
     accuses nobody.
@@ -335,7 +335,7 @@ def _times(lines: list[_Line], warnings: list[str]) -> Sequence[int]:
     if known:
         missing = "some events have no time" if len(known) < len(times) else "times go back"
         warnings.append(f"{missing}: the order of the lines was taken instead")
-    return range(len(lines))
+    return None
 
 
 @contextmanager
