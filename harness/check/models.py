@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from harness.core.operations import MISMATCH, Call, Operation, Outcome
 from harness.core.values import Value, show
@@ -18,9 +18,10 @@ State: TypeAlias = Hashable
 """What the object is at one instant. Equal states must behave equally."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """All that is known of one operation: what was asked, and what came back.
+
+    (A named tuple, like :class:`Shape`: there may be one for each operation of a long history.)
 
     ``outcome`` is OK (it happened and answered ``result``), INFO (if it happened, nobody knows what
     it answered) or FAIL (it was refused, and the refusal itself says something of the state).
@@ -36,9 +37,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A step that the object does not allow, with the model's own reason."""
+    """A step that the object does not allow, with the model's own reason.
 
-    reason: str
+    ``reason`` is worded only when somebody reads it: a search is refused a thousand times a
+    millisecond.
+    """
+
+    because: str
+    held: State = ""
+
+    def reason(self, describe: Callable[[State], str]) -> str:
+        """The reason in words: ``it held 3``."""
+        return f"{self.because} {describe(self.held)}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,7 @@ class Kind(IntEnum):
     """Anything: ``step`` is asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """A model's promise about ``step`` for one action. It must be true: tests compare the two."""
 
     kind: Kind
@@ -136,7 +145,7 @@ def any_state(_actions: Sequence[Action]) -> Callable[[State], State]:
 
 def show_state(state: State) -> str:
     """A state for people, for models whose states are plain values."""
-    return show(cast("Value", state))
+    return "something else" if state is UNSEEN else show(cast("Value", state))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ All of them declare the shape of every action, so the search never has to guess.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.check.models import (
     UNSEEN,
@@ -19,7 +19,6 @@ from harness.check.models import (
     Traffic,
     action_of,
     longest,
-    show_state,
     whole,
 )
 from harness.core.operations import Operation, Outcome
@@ -46,7 +45,8 @@ def register(name: str, initial: Value, rules: RegisterRules, *, cas: bool) -> M
             return None
         if known.outcome is Outcome.FAIL and not rules.failed_cas_observes:
             return None
-        return replace(known, f=_NAMES.get(known.f, known.f))
+        f, value, outcome, result, _ = known
+        return Action(_NAMES.get(f, f), value, outcome, result)
 
     def shape(action: Action) -> Shape:
         if action.f == "read" and action.result is None and not rules.nil_is_a_value:
@@ -88,12 +88,12 @@ def register_step(state: State, action: Action) -> State | Refused:
         case "read":
             if action.outcome is Outcome.INFO or state == action.result:
                 return state
-            return Refused(f"it held {_word(state)}, not {show(action.result)}")
+            return Refused("it held", state)
         case _:
             expected, new = expected_and_new(action)
             if action.outcome is Outcome.FAIL:
-                return state if state != expected else Refused(f"it did hold {show(expected)}")
-            return new if state == expected else Refused(f"it held {_word(state)}")
+                return state if state != expected else Refused("it did hold", state)
+            return new if state == expected else Refused("it held", state)
 
 
 def register_shape(action: Action) -> Shape:
@@ -172,16 +172,16 @@ def _key_value_action(operation: Operation) -> Action | None:
         case None:
             return None
         case Action(f="delete"):
-            return replace(known, f="write", value=None, result=None)
+            return Action("write", None, known.outcome)
         case Action(f="cas"):
             expected, new = expected_and_new(known)
-            return replace(known, value=(_absent_if_empty(expected), _absent_if_empty(new)))
+            return known._replace(value=(_absent_if_empty(expected), _absent_if_empty(new)))
         case _:
-            return replace(
-                known,
-                f=_NAMES.get(known.f, known.f),
-                value=_absent_if_empty(known.value),
-                result=_absent_if_empty(known.result),
+            return Action(
+                _NAMES.get(known.f, known.f),
+                _absent_if_empty(known.value),
+                known.outcome,
+                _absent_if_empty(known.result),
             )
 
 
@@ -226,10 +226,6 @@ def _key_value_traffic(action: Action) -> Traffic:
     return Traffic(brings=(action.value,)) if action.f == "append" else register_traffic(action)
 
 
-def _word(state: State) -> str:
-    return "something else" if state is UNSEEN else show_state(state)
-
-
 def mutex(name: str, *, owned: bool) -> Model:
     """A lock. ``owned``: only the process that acquired it may release it."""
 
@@ -237,11 +233,11 @@ def mutex(name: str, *, owned: bool) -> Model:
         known = action_of(operation)
         if known is None or not owned:
             return known
-        return replace(known, process=operation.process)
+        return known._replace(process=operation.process)
 
     def step(state: State, action: Action) -> State | Refused:
         shape = mutex_shape(action, owned=owned)
-        return shape.to if state == shape.at else Refused(f"the lock was {state}")
+        return shape.to if state == shape.at else Refused("the lock was", state)
 
     return Model(
         name=name,
@@ -299,7 +295,7 @@ def _transact(state: State, action: Action, initial: Value) -> State | Refused:
         if f == "write":
             held[where] = value
         elif action.outcome is Outcome.OK and held.get(where, initial) != value:
-            return Refused(f"{show(where)} held {show(held.get(where, initial))}")
+            return Refused(f"{show(where)} held", held.get(where, initial))
     changed = ((where, value) for where, value in held.items() if value != initial)
     return tuple(sorted(changed, key=repr))
 

@@ -6,7 +6,6 @@ Their states are many, so each declares which of them a history can still tell a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from harness.check.models import (
     UNSEEN,
@@ -45,6 +44,7 @@ def appended_list(name: str) -> Model:
 
 
 def _list_action(operation: Operation) -> Action | None:
+    """Nothing, no text and no elements are all the empty list."""
     known = action_of(operation)
     match known:
         case None | Action(f="append"):
@@ -52,9 +52,9 @@ def _list_action(operation: Operation) -> Action | None:
         case Action(f="put" | "write"):
             if not isinstance(known.value, str | tuple):
                 raise ValueError(f"a list cannot become {show(known.value)}")
-            return replace(known, f="write", result=None)
+            return Action("write", known.value or (), known.outcome)
         case _:
-            return replace(known, f="read", result=() if known.result is None else known.result)
+            return Action("read", None, known.outcome, known.result or ())
 
 
 def _list_step(state: State, action: Action) -> State | Refused:
@@ -70,12 +70,12 @@ def _list_step(state: State, action: Action) -> State | Refused:
         return action.value
     if action.outcome is Outcome.INFO or _as_read(state, action.result) == action.result:
         return state
-    return Refused(f"it held {_show_list(state)}")
+    return Refused("it held", state)
 
 
 def _as_read(state: State, result: Value) -> State:
-    """The list in the form in which a read returned it."""
-    if isinstance(result, str) and isinstance(state, tuple):
+    """The list in the form in which a read returned it (an empty one is always the tuple)."""
+    if isinstance(result, str) and isinstance(state, tuple) and state:
         return "".join(str(item) for item in state)
     return state
 
@@ -95,12 +95,11 @@ def _live_lists(actions: Sequence[Action]) -> Callable[[State], State]:
 
     Safe: but for puts, which do not care, a list only grows at its end; so such a list is refused
     by every read that returned, and appending leads from such lists to such lists. Where reads
-    return text,
-    lists are represented by their text: equal texts are read alike, and stay equal.
+    return text, lists are represented by their text: equal texts are read alike, and stay equal.
     """
     seen = [action.result for action in actions if action.f == "read" and _answered(action)]
     texts = [result for result in seen if isinstance(result, str)]
-    lists = [result for result in seen if isinstance(result, tuple)]
+    lists = [result for result in seen if isinstance(result, tuple) and result]
     if texts and lists:
         raise ValueError("some reads of one list return text, others a list")
     live: Sequence[str | tuple[Value, ...]] = longest(texts) if texts else longest(lists)
@@ -108,10 +107,10 @@ def _live_lists(actions: Sequence[Action]) -> Callable[[State], State]:
     def project(state: State) -> State:
         if state is UNSEEN:
             return UNSEEN
-        held = _as_read(state, "" if texts else ())
+        held = _as_read(state, "" if texts else ()) or ()
         assert isinstance(held, tuple | str)
         length = len(held)
-        return held if any(other[:length] == held for other in live) else UNSEEN
+        return held if not length or any(other[:length] == held for other in live) else UNSEEN
 
     return project
 
@@ -170,7 +169,7 @@ def _set_step(state: State, action: Action) -> State | Refused:
         return state | {action.value} if isinstance(state, frozenset) else UNSEEN
     if action.outcome is Outcome.INFO or state == _members(action.result):
         return state
-    return Refused(f"it held {_show_set(state)}")
+    return Refused("it held", state)
 
 
 def _set_shape(action: Action) -> Shape:
@@ -242,7 +241,7 @@ def _counter_step(state: State, action: Action) -> State | Refused:
         return state + _delta(action) if isinstance(state, int) else UNSEEN
     if action.outcome is Outcome.INFO or state == action.result:
         return state
-    return Refused(f"it stood at {state}")
+    return Refused("it stood at", state)
 
 
 def _counter_shape(action: Action) -> Shape:
@@ -297,10 +296,10 @@ def _fifo_step(state: State, action: Action) -> State | Refused:
         return state if action.result is None else Refused("it was empty")
     if action.outcome is Outcome.INFO or state[0] == action.result:
         return state[1:]
-    return Refused(f"its oldest element was {show(state[0])}")
+    return Refused("it held", state)
 
 
-def _queue_shape(action: Action) -> Shape | None:
+def _queue_shape(action: Action) -> Shape:
     if action.f == "enqueue":
         return Shape(Kind.TOTAL)
     if action.outcome is Outcome.OK and action.result is None:
@@ -341,7 +340,7 @@ def _bag_step(state: State, action: Action) -> State | Refused | Choice:
         return Choice(tuple(_without(state, place) for place in range(len(state))))
     if action.result in state:
         return _without(state, state.index(action.result))
-    return Refused(f"it held {_show_list(state)}")
+    return Refused("it held", state)
 
 
 def _without(bag: tuple[Value, ...], place: int) -> tuple[Value, ...]:

@@ -25,7 +25,7 @@ from harness.check.models import (
 from harness.core.errors import UsageError
 from harness.core.operations import History, Operation, Outcome
 
-ENUMERATE = 4096
+ENUMERATE = 1024
 """Largest transition table that is filled on purpose, to classify what a model did not declare."""
 
 

@@ -1,0 +1,439 @@
+"""Random small histories of every model, and the dumbest search there is as their judge.
+
+    python -m tests.fuzz_checker --count 200000 [--seed 1] [--model cas-register]
+
+compares the checker with the judge, verifies every witness and every shrunk counterexample, and
+prints the first history on which they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from harness.check import check, parse_model, verify_witness
+from harness.check.models import Action, Choice, Model, Refused, State, any_state, no_shape
+from harness.core.operations import MISMATCH, Call, History, Operation, Outcome
+from harness.core.values import Value
+from harness.core.verdict import Verdict
+
+# -- the judge ----------------------------------------------------------------------------------
+
+
+def linearizable(operations: Sequence[Operation], model: Model) -> bool:
+    """Tries every order that respects real time. Exponential; for a dozen operations."""
+    told = [(operation, model.action(operation)) for operation in operations]
+
+    def extend(state: State, left: Sequence[tuple[Operation, Action | None]]) -> bool:
+        ends = [item.end for item, _ in left if item.outcome is not Outcome.INFO]
+        if not ends:
+            return True
+        first_return = min(end for end in ends if end is not None)
+        return any(
+            extend(after, [*left[:place], *left[place + 1 :]])
+            for place, (operation, action) in enumerate(left)
+            if action is not None and operation.start <= first_return
+            for after in successors(model, state, action)
+        )
+
+    return extend(model.init, [pair for pair in told if pair[1] is not None])
+
+
+def successors(model: Model, state: State, action: Action) -> Sequence[State]:
+    """What ``step`` says, as a sequence."""
+    after = model.step(state, action)
+    if isinstance(after, Refused):
+        return ()
+    return after.states if isinstance(after, Choice) else (after,)
+
+
+def judge(history: History, model: Model) -> bool:
+    """Every object by itself."""
+    parts: dict[Hashable, list[Operation]] = {}
+    for operation in history.operations:
+        parts.setdefault(model.partition(operation.call), []).append(operation)
+    return all(linearizable(part, model) for part in parts.values())
+
+
+# -- objects that answer ------------------------------------------------------------------------
+
+Answer = tuple[State, Outcome, Value, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """How clients use one model: what they ask, what a correct object answers, a wrong answer."""
+
+    model: str
+    ask: Callable[[random.Random, int], tuple[str, Value]]
+    answer: Callable[[random.Random, State, str, Value], Answer]
+    wrong: Callable[[random.Random, Value], Value]
+    start: State
+
+
+def _ok(state: State, value: Value = None) -> Answer:
+    return state, Outcome.OK, value, None
+
+
+def _register_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    match f, value:
+        case (("read" | "get"), _):
+            return _ok(state, cast("Value", state))
+        case (("write" | "put"), _):
+            return _ok(value)
+        case "delete", _:
+            return _ok(None)
+        case "append", _:
+            return _ok(("" if state is None else str(state)) + str(value))
+        case _, (expected, new):
+            if state == expected:
+                return _ok(new)
+            return state, Outcome.FAIL, None, MISMATCH
+    raise AssertionError(f)
+
+
+def _register_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    value = number if rng.random() < 0.4 else rng.randrange(3)
+    match rng.randrange(5):
+        case 0 | 1:
+            return "read", None
+        case 2:
+            return "write", value
+        case _:
+            return "cas", (rng.randrange(3), value)
+
+
+def _plain_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    value = number if rng.random() < 0.6 else rng.randrange(3)
+    return ("read", None) if rng.random() < 0.5 else ("write", value)
+
+
+def _kv_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    text = rng.choice("ab")
+    match rng.randrange(8):
+        case 0 | 1 | 2:
+            return "get", None
+        case 3 | 4:
+            return "append", text
+        case 5:
+            return "put", text
+        case 6:
+            return "delete", None
+        case _:
+            return "cas", (rng.choice([None, "a"]), rng.choice(["b", "ab"]))
+
+
+def _list_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("read", None) if rng.random() < 0.4 else ("append", rng.choice([number, 0, 1]))
+
+
+def _list_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(state, tuple)
+    if f == "put":
+        return _ok(value)
+    return _ok((*state, value)) if f == "append" else _ok(state, cast("Value", state))
+
+
+def _list_wrong(rng: random.Random, value: Value) -> Value:
+    held = list(value) if isinstance(value, tuple) else []
+    if held and rng.random() < 0.5:
+        held.pop(rng.randrange(len(held)))
+    else:
+        held.insert(rng.randrange(len(held) + 1), rng.randrange(3))
+    return tuple(held)
+
+
+def _put_list_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("put", (rng.randrange(2),)) if rng.random() < 0.2 else _list_ask(rng, number)
+
+
+def _text_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    text = rng.choice("ab")
+    asked = rng.choice(["get", "get", "append", "append", "put"])
+    return asked, None if asked == "get" else text
+
+
+def _text_answer(rng: random.Random, state: State, f: str, value: Value) -> Answer:
+    return _register_answer(rng, state, f, value)
+
+
+def _set_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("read", None) if rng.random() < 0.4 else ("add", rng.choice([number, 0, 1]))
+
+
+def _set_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(state, frozenset)
+    return _ok(state | {value}) if f == "add" else _ok(state, tuple(sorted(state)))
+
+
+def _counter_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("read", None) if rng.random() < 0.4 else ("add", rng.choice([1, 1, 2]))
+
+
+def _up_down_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("read", None) if rng.random() < 0.4 else ("add", rng.choice([1, -1, 2]))
+
+
+def _counter_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(state, int)
+    assert isinstance(value, int) or f == "read"
+    return _ok(state + value) if isinstance(value, int) else _ok(state, state)
+
+
+def _queue_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("dequeue", None) if rng.random() < 0.5 else ("enqueue", rng.choice([number, 0, 1]))
+
+
+def _fifo_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(state, tuple)
+    if f == "enqueue":
+        return _ok((*state, value))
+    return _ok(state[1:], state[0]) if state else _ok(state)
+
+
+def _bag_answer(rng: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(state, tuple)
+    if f == "enqueue":
+        return _ok((*state, value))
+    place = rng.randrange(len(state)) if state else 0
+    return _ok(state[:place] + state[place + 1 :], state[place]) if state else _ok(state)
+
+
+def _lock_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return rng.choice(["acquire", "release"]), None
+
+
+def _lock_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    if (state == "free") == (f == "acquire"):
+        return _ok("held" if f == "acquire" else "free")
+    return state, Outcome.FAIL, None, "the lock said no"
+
+
+def _txn_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    steps = tuple(
+        (rng.choice(["r", "w"]), rng.choice("xy"), rng.randrange(2))
+        for _ in range(rng.randrange(1, 3))
+    )
+    return "txn", tuple((f, key, None if f == "r" else value) for f, key, value in steps)
+
+
+def _txn_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    assert isinstance(value, tuple)
+    held = dict(state) if isinstance(state, tuple) else {}
+    done = []
+    for item in value:
+        assert isinstance(item, tuple)
+        kind, key, new = item
+        if kind == "w":
+            held[key] = new
+        done.append((kind, key, held.get(key)))
+    return _ok(tuple(sorted(held.items())), tuple(done))
+
+
+def _txn_wrong(rng: random.Random, value: Value) -> Value:
+    assert isinstance(value, tuple)
+    steps = []
+    for item in value:
+        assert isinstance(item, tuple)
+        f, key, old = item
+        steps.append((f, key, rng.randrange(2) if f == "r" else old))
+    return tuple(steps)
+
+
+def _small(rng: random.Random, value: Value) -> Value:
+    return rng.choice([None, 0, 1, 2, 3])
+
+
+def _number(rng: random.Random, value: Value) -> Value:
+    return (value if isinstance(value, int) else 0) + rng.choice([-1, 1, 2])
+
+
+def _letters(rng: random.Random, value: Value) -> Value:
+    return rng.choice(["", "a", "b", "ab", "ba", "aa", "aab"])
+
+
+SUBJECTS: Mapping[str, Subject] = {
+    subject.model: subject
+    for subject in (
+        Subject("register", _plain_ask, _register_answer, _small, None),
+        Subject("register:initial=0,read_nil=any", _plain_ask, _register_answer, _small, 0),
+        Subject("cas-register", _register_ask, _register_answer, _small, None),
+        Subject("cas-register:initial=0", _register_ask, _register_answer, _small, 0),
+        Subject(
+            "cas-register:initial=0,read_nil=any,failed_cas=ignored",
+            _register_ask,
+            _register_answer,
+            _small,
+            0,
+        ),
+        Subject("kv", _kv_ask, _register_answer, _letters, None),
+        Subject("kv-append", _list_ask, _list_answer, _list_wrong, ()),
+        Subject("set", _set_ask, _set_answer, _list_wrong, frozenset()),
+        Subject("counter", _counter_ask, _counter_answer, _number, 0),
+        Subject("counter:initial=0", _up_down_ask, _counter_answer, _number, 0),
+        Subject("fifo-queue", _queue_ask, _fifo_answer, _small, ()),
+        Subject("unordered-queue", _queue_ask, _bag_answer, _small, ()),
+        Subject("mutex", _lock_ask, _lock_answer, _small, "free"),
+        Subject("owned-mutex", _lock_ask, _lock_answer, _small, "free"),
+        Subject("multi-register", _txn_ask, _txn_answer, _txn_wrong, ()),
+    )
+}
+EXTRA: Sequence[Subject] = (
+    Subject("kv-append", _put_list_ask, _list_answer, _list_wrong, ()),
+    Subject("kv-append", _text_ask, _text_answer, _letters, ""),
+)
+
+# -- histories ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Pending:
+    index: int
+    process: int
+    call: Call
+    start: int
+    answer: Answer | None = None
+
+
+def random_history(
+    rng: random.Random,
+    subject: Subject,
+    *,
+    operations: int,
+    clients: int,
+    lost: float,
+    lies: float,
+) -> History:
+    """Clients of a correct object with some answers lost and some falsified; ties in time."""
+    state, now, index = subject.start, 0, 0
+    waiting: list[_Pending | None] = [None] * clients
+    processes = list(range(clients))
+    done: list[Operation] = []
+    ghosts: list[_Pending] = []
+    while index < operations or any(waiting):
+        now += rng.choice([0, 1, 1, 2])
+        client = rng.randrange(clients)
+        pending = waiting[client]
+        if ghosts and rng.random() < 0.2:
+            ghost = ghosts.pop(rng.randrange(len(ghosts)))
+            state = subject.answer(rng, state, ghost.call.f, ghost.call.value)[0]
+        if pending is None:
+            if index < operations:
+                f, value = subject.ask(rng, index + 10)
+                call = Call(f, None, value)
+                waiting[client] = _Pending(index, processes[client], call, now)
+                index += 1
+        elif rng.random() < lost:
+            if pending.answer is None:
+                ghosts.append(pending)
+            done.append(_operation(pending, Outcome.INFO, None, None, None))
+            processes[client] += clients
+            waiting[client] = None
+        elif pending.answer is None:
+            pending.answer = subject.answer(rng, state, pending.call.f, pending.call.value)
+            state = pending.answer[0]
+        else:
+            _, outcome, value, error = pending.answer
+            if rng.random() < lies:
+                value, outcome, error = _lie(rng, subject, outcome, value, error)
+            done.append(_operation(pending, outcome, now, value, error))
+            waiting[client] = None
+    return History(tuple(sorted(done, key=lambda operation: operation.index)))
+
+
+def _lie(
+    rng: random.Random, subject: Subject, outcome: Outcome, value: Value, error: str | None
+) -> tuple[Value, Outcome, str | None]:
+    match rng.randrange(4):
+        case 0:
+            return value, Outcome.FAIL, rng.choice([MISMATCH, "no leader"])
+        case 1 if outcome is Outcome.FAIL:
+            return value, Outcome.OK, None
+        case _ if value is not None or outcome is Outcome.OK:
+            return subject.wrong(rng, value), outcome, error
+        case _:
+            return value, outcome, error
+
+
+def _operation(
+    pending: _Pending, outcome: Outcome, end: int | None, value: Value, error: str | None
+) -> Operation:
+    return Operation(
+        index=pending.index,
+        process=pending.process,
+        call=pending.call,
+        outcome=outcome,
+        start=pending.start,
+        end=end,
+        result=value,
+        error=error,
+    )
+
+
+def arbitrary(rng: random.Random, subject: Subject, size: int = 9) -> History:
+    """One history with all parameters drawn."""
+    return random_history(
+        rng,
+        subject,
+        operations=rng.randrange(1, size + 1),
+        clients=rng.randrange(1, 6),
+        lost=rng.choice([0.0, 0.1, 0.3]),
+        lies=rng.choice([0.0, 0.1, 0.2, 0.4]),
+    )
+
+
+def undeclared(model: Model) -> Model:
+    """The same model with nothing declared: only ``step`` is left."""
+    return replace(model, shape=no_shape, project=any_state, commutes=False)
+
+
+# -- the comparison -----------------------------------------------------------------------------
+
+
+def disagreement(history: History, model: Model) -> str | None:
+    """What is wrong with the checker's answer to one history, None when nothing is."""
+    expected = Verdict.VALID if judge(history, model) else Verdict.INVALID
+    result = check(history, model)
+    if result.verdict is not expected:
+        return f"expected {expected.value}, got {result.verdict.value}: {result.reason}"
+    if expected is Verdict.VALID:
+        return verify_witness(history, model, result.witness)
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the comparison; exit code 1 on the first difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--size", type=int, default=9)
+    parser.add_argument("--model", default=None)
+    options = parser.parse_args(arguments)
+    subjects = [*SUBJECTS.values(), *EXTRA]
+    if options.model:
+        subjects = [item for item in subjects if item.model.startswith(options.model)]
+    verdicts = [0, 0]
+    for number in range(options.count):
+        rng = random.Random(f"{options.seed}/{number}")
+        subject = subjects[number % len(subjects)]
+        history = arbitrary(rng, subject, options.size)
+        model = parse_model(subject.model)
+        if rng.random() < 0.25:
+            model = undeclared(model)
+        wrong = disagreement(history, model)
+        if wrong:
+            print(f"seed {options.seed}/{number}, {subject.model}: {wrong}")
+            for operation in history.operations:
+                print("   ", operation)
+            return 1
+        verdicts[judge(history, model)] += 1
+    print(f"{options.count} histories, {verdicts[1]} valid, {verdicts[0]} invalid: no difference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
