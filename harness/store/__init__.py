@@ -6,6 +6,7 @@ from harness.store.jsonl import Header, HistoryWriter
 from harness.store.load import (
     find_traces,
     is_run_folder,
+    load_ending,
     load_evidence,
     load_faults,
     load_meta,
@@ -21,6 +22,7 @@ __all__ = [
     "RunFolder",
     "find_traces",
     "is_run_folder",
+    "load_ending",
     "load_evidence",
     "load_faults",
     "load_meta",

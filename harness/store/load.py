@@ -83,6 +83,18 @@ def load_run(folder: Path) -> RunRecord:
     )
 
 
+def load_ending(folder: Path) -> Ending | None:
+    """How a run ended, without reading its history; None when nothing was judged.
+
+    Raises:
+        UsageError: no run's folder.
+        FormatError: verdict.json is damaged.
+    """
+    _must_be_run(folder)
+    judgement = _read(folder / VERDICT, Judgement)
+    return judgement.ending if judgement else None
+
+
 def load_evidence(folder: Path) -> Evidence:
     """What the checkers may look at; ``model`` is the one that the run was made for.
 
