@@ -11,7 +11,6 @@ from harness.check.linearizability import check
 from harness.check.raft_invariants import MajorityCommit, OneLeader
 from harness.check.sets import SetCheck
 from harness.core.errors import UsageError
-from harness.core.operations import Outcome
 from harness.core.protocols import Checker, Evidence, Limits
 from harness.core.verdict import CheckResult, Verdict
 
@@ -24,12 +23,13 @@ class LinearizabilityCheck:
     engine: str = "auto"
 
     def check(self, evidence: Evidence, limits: Limits) -> CheckResult:
-        """A history in which nothing was answered proves nothing, whatever the search says."""
+        """A history without operations proves nothing. One in which none succeeded is legal: it
+        tested nothing either, but that is for the adequacy of its run to say.
+        """
         if evidence.model is None:
             return CheckResult(self.name, Verdict.UNKNOWN, "no model was named")
-        answered = sum(operation.outcome is Outcome.OK for operation in evidence.history.operations)
-        if not answered:
-            words = f"nothing to check: none of {len(evidence.history):,} operations was answered"
+        if not evidence.history.operations:
+            words = "nothing to check: the history has no operations"
             return CheckResult(self.name, Verdict.UNKNOWN, words)
         try:
             return check(evidence.history, evidence.model, limits=limits, engine=self.engine)
