@@ -15,7 +15,7 @@ from harness.core.values import show
 from reports import lanes
 from reports.figures import OUTCOMES, Figures
 from reports.model import Report
-from reports.palette import BOX, TINT, fault_colour
+from reports.palette import BOX, MARK, TINT, fault_colour
 from reports.words import clean, shorten, split_words
 
 WORDS = ("ok", "failed", "unknown")
@@ -36,6 +36,7 @@ def data(report: Report, figures: Figures) -> str:
         "violation": None if report.violation_ns is None else report.violation_ns / SECOND,
         "tint": TINT,
         "box": BOX,
+        "mark": MARK,
         "faults": [_fault(fault, level, end) for fault, level in lanes.levels(record.faults)],
         "nodes": [clean(node) for node in (record.plan.nodes if record.plan else ())]
         or [clean(node) for node in dict.fromkeys(span.node for span in record.roles)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.words import numeral
+from reports.words import clean, numeral
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class Glyphs:
         if self.utf8:
             return text
         return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+
+    def cut(self, text: str, limit: int) -> str:
+        """:meth:`fit`, and at most ``limit`` columns."""
+        text = self.fit(clean(text))
+        dots = self.fit("…")
+        return text if len(text) <= limit else text[: max(0, limit - len(dots))] + dots
 
 
 UNICODE = Glyphs("├", "┤", "╌", "│", utf8=True)

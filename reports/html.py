@@ -94,12 +94,11 @@ def render_report(report: Report, plotting: library.Library | None = None) -> st
         figures=found,
         sentences=_plot_sentences(report, found),
         rows=_rows(report, found),
-        logs={clean(node): _log(text) for node, text in record.logs.items() if text},
-        warnings=[clean(text) for text in record.history.warnings],
+        logs={node: text[-LOG_CHARACTERS:] for node, text in record.logs.items() if text},
+        warnings=record.history.warnings,
         listed=LISTED_ANOMALIES,
         count=count,
         counted=counted,
-        clean=clean,
         span=span,
         numeral=numeral,
         instant=instant,
@@ -112,10 +111,18 @@ def _environment() -> Environment:
         loader=PackageLoader("reports", "assets"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _harmless(value: object) -> object:
+    """Every text that a template prints comes through here, before it is escaped."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return clean(value, keep="\n\t")
+    return value
 
 
 @cache
@@ -268,7 +275,3 @@ def _row(item: Operation, culprit: int | None) -> Row:
     if item.error and not bad:
         words = f"{outcome}: {shorten(item.error, 80)}"
     return Row((*cells, words), outcome, bad)
-
-
-def _log(text: str) -> str:
-    return clean(text[-LOG_CHARACTERS:], keep="\n\t")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from rich.console import Console as Terminal
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.core.events import FaultChanged, Noted, RunEvent, RunStarted
+from harness.core.events import FaultChanged, Noted, PhaseBegan, RunEvent, RunStarted
 from harness.core.faults import FaultRecord
 from harness.core.units import show_ms
 from reports.glyphs import Glyphs
 from reports.plain import fault_line
 from reports.progress import Progress
-from reports.words import clean, options_line, path_words, runtime_line, shorten, stamp
+from reports.words import clean, options_line, path_words, runtime_line, shorten, split_words, stamp
 
 BAR = 38
+PERIOD_S = 0.25
 NODES_SHOWN = 9
 
 
 class LiveView:
-    """Redraws four times a second from a :class:`Progress`; lines worth keeping scroll above it.
+    """Redraws at most four times a second; lines worth keeping scroll above the panel.
 
-    All text from outside is :class:`rich.text.Text`: markup in a value stays what it is.
+    Drawn only when an event arrives, never by a thread: a thread would read figures while they
+    change. Nodes are sampled twice a second, so nothing stands still for long. All text from
+    outside is :class:`rich.text.Text`: markup in a value stays what it is.
     """
 
     def __init__(self, terminal: Terminal, glyphs: Glyphs) -> None:
@@ -33,12 +38,13 @@ class LiveView:
         self._live = Live(
             console=terminal,
             get_renderable=self._panel,
-            refresh_per_second=4,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
         self._on = False
+        self._drawn_s = 0.0
 
     def show(self, event: RunEvent, progress: Progress) -> None:
         """Starts the panel with the run; prints what should stay."""
@@ -60,6 +66,9 @@ class LiveView:
                 self.line(f"{stamp(at_ns)}  {fault_line(record)}")
             case _:
                 pass
+        if self._on and (isinstance(event, PhaseBegan) or monotonic() - self._drawn_s >= PERIOD_S):
+            self._live.refresh()
+            self._drawn_s = monotonic()
 
     def line(self, text: str) -> None:
         """One line that stays, above the panel."""
@@ -130,7 +139,7 @@ def _figures(progress: Progress, glyphs: Glyphs) -> list[Text]:
     third.append("" if p99 is None else f"   p99 {show_ms(p99)}")
     faults = [_fault(fault, progress, glyphs) for fault in _recent(progress)]
     checks = []
-    for result in progress.results[-3:]:
+    for result in sorted(progress.results, key=lambda item: item.verdict, reverse=True)[:4]:
         mark = {"valid": "✓", "invalid": "✕", "unknown": "?"}[result.verdict.value]
         words = shorten(f"{mark} {result.checker} {result.verdict.value}", 44)
         checks.append(Text(glyphs.fit(words)))
@@ -144,7 +153,7 @@ def _recent(progress: Progress) -> list[FaultRecord]:
 
 
 def _fault(fault: FaultRecord, progress: Progress, glyphs: Glyphs) -> Text:
-    head = shorten(f"{fault.id} {fault.kind} {fault.words}", 34)
+    head = shorten(f"{fault.id} {fault.kind} {split_words(fault.words)[0]}", 34)
     if fault.ended_ns is None:
         lasted = progress.at_ns - (fault.began_ns or progress.at_ns)
         return Text(glyphs.fit(f"{head}  {lasted / 1e9:.1f} s"), style="bold yellow")

@@ -11,29 +11,29 @@ COLOURS: dict[str, tuple[str, str]] = {
     "panel": ("#f5f6f8", "#1c1f27"),
     "line": ("#d5d9e0", "#373d4a"),
     "fg": ("#15181e", "#e9ebf1"),
-    "mut": ("#515966", "#a9b1c0"),
+    "mut": ("#4b525f", "#adb5c4"),
     "ok": ("#1c5bb8", "#82b4ff"),
     "fail": ("#7d4a00", "#f2b552"),
     "info": ("#7a35b5", "#d3a2ff"),
-    "bad": ("#b3131e", "#ff8d93"),
+    "bad": ("#a8101a", "#ff9499"),
     "badbg": ("#fdecec", "#3a171b"),
     "good": ("#0f6b39", "#6ad3a1"),
     "goodbg": ("#e9f6ee", "#12291d"),
     "warn": ("#7d4a00", "#f2b552"),
     "warnbg": ("#fdf3e0", "#33260f"),
     "write": ("#cfe0fa", "#1f3d6b"),
-    "partition": ("#854400", "#e59a3d"),
-    "process": ("#a1122f", "#f4899b"),
-    "clock": ("#0a656c", "#4cc3cc"),
+    "partition": ("#7c3f00", "#eba549"),
+    "process": ("#9a0f2b", "#ff9aaa"),
+    "clock": ("#085f66", "#4cc3cc"),
     "packet": ("#4c5b00", "#b9c957"),
-    "other": ("#515966", "#a9b1c0"),
+    "other": ("#4b525f", "#adb5c4"),
 }
 """Name → (light, dark)."""
 
-TINT = 0.13
+TINT = 0.11
 """How strongly a fault colours what happened during it."""
 
-BOX = 0.22
+BOX = 0.2
 """How strongly it colours its own box."""
 
 FAULTS = ("partition", "process", "clock", "packet", "other")
@@ -56,21 +56,11 @@ PAIRS: tuple[tuple[str, str], ...] = tuple(
 )
 """(text colour, ground) that occur together."""
 
-TINTED: tuple[tuple[str, str, str, float], ...] = tuple(
-    (text, fault, ground, alpha)
-    for fault in FAULTS
-    for text, ground, alpha in (
-        (fault, "panel", TINT),
-        (fault, "bg", TINT),
-        ("fg", "panel", TINT),
-        ("mut", "panel", TINT),
-        ("bad", "panel", TINT),
-        ("fg", "bg", BOX),
-        ("fg", "bg", TINT),
-        ("bad", "bg", TINT),
-    )
-)
-"""(text colour, tint, ground under the tint, strength) that occur together."""
+ON_TINTS = ("fg", "mut", "bad", "process", *FAULTS)
+"""Texts that can lie on the tint of a fault, or of two that overlapped (each on its own tint)."""
+
+MARK = 0.4
+"""How strongly a bar of the processes' plot is filled."""
 
 
 def fault_colour(kind: str) -> str:
@@ -93,7 +83,7 @@ def properties() -> str:
     lines = "".join(
         f"--{name}:light-dark({light},{dark});" for name, (light, dark) in COLOURS.items()
     )
-    return f":root{{color-scheme:light dark;{lines}}}\n"
+    return f":root{{color-scheme:light dark;--tint:{TINT};--box:{BOX};{lines}}}\n"
 
 
 def blend(colour: str, ground: str, alpha: float) -> str:

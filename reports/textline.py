@@ -6,7 +6,6 @@ from harness.core.verdict import LaneSegment
 from reports.glyphs import UNICODE, Glyphs
 from reports.scene import Actor, Scene, decisive, segment_words
 from reports.timescale import Need, Scale, scale
-from reports.words import shorten
 
 WIDTH = 78
 INDENT = 2
@@ -38,7 +37,7 @@ def sentences(scene: Scene, glyphs: Glyphs = UNICODE) -> tuple[str, ...]:
 def _picture(scene: Scene, glyphs: Glyphs, *, full: bool) -> tuple[str, ...]:
     rows = tuple(dict.fromkeys(actor.operation.process for actor in scene.actors))
     heads = [f"p{process}" for process in rows]
-    head = max(len(name) for name in [*heads, scene.key]) + 2
+    head = max(len(name) for name in [*heads, glyphs.fit(scene.key)]) + 2
     place = _places(scene, glyphs, full=full, start=INDENT + head)
     lines = []
     for process, name in zip(rows, heads, strict=True):
@@ -58,8 +57,8 @@ def _picture(scene: Scene, glyphs: Glyphs, *, full: bool) -> tuple[str, ...]:
     if scene.lane:
         lines.append(_lane(scene, glyphs, place, head))
     for fault in scene.faults:
-        words = glyphs.fit(f"during {fault.id} {fault.kind} {fault.words}")
-        lines.append(" " * (INDENT + head) + shorten(words, WIDTH - INDENT - head))
+        words = f"during {fault.id} {fault.kind} {fault.words}"
+        lines.append(" " * (INDENT + head) + glyphs.cut(words, WIDTH - INDENT - head))
     return tuple(lines)
 
 
@@ -91,7 +90,7 @@ def _until(segment: LaneSegment, last: int) -> int:
 
 def _state(segment: LaneSegment, scene: Scene, glyphs: Glyphs) -> str:
     words = segment_words(segment.values, decisive=decisive(segment, scene.actors))
-    return shorten(glyphs.fit(words), 24)
+    return glyphs.cut(words, 24)
 
 
 def _inner(actor: Actor, glyphs: Glyphs, *, full: bool) -> str:
@@ -114,7 +113,7 @@ def _put(line: str, column: int, text: str) -> str:
 
 
 def _lane(scene: Scene, glyphs: Glyphs, place: Scale, head: int) -> str:
-    line = " " * INDENT + scene.key.ljust(head)
+    line = " " * INDENT + glyphs.fit(scene.key).ljust(head)
     last = place.instants[-1]
     for number, segment in enumerate(scene.lane):
         left = round(place.at(segment.start))

@@ -250,7 +250,7 @@ function processesPlot(rows) {
         lane(self, rows.start[row], until[row], place.get(laneOf(rows.process[row])), (x, width, y) => {
           const top = kind === 1 ? y : y - high / 2, tall = kind === 1 ? high / 2 : high;
           context.setLineDash(kind === 2 ? [3 * scale, 2 * scale] : []);
-          context.fillStyle = bad ? colour('badbg') : faint(COLOURS[kind], kind === 2 ? 0.12 : 0.4);
+          context.fillStyle = bad ? colour('badbg') : faint(COLOURS[kind], kind === 2 ? run.tint : run.mark);
           context.fillRect(x, top, width, tall);
           context.strokeStyle = colour(bad ? 'bad' : COLOURS[kind]);
           context.lineWidth = (bad || marked.has(rows.index[row]) ? 2.5 : 0.8) * scale;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from harness.core.faults import FaultRecord, FaultSpec, FaultStep, Proof
@@ -161,7 +162,8 @@ STALE = Anomaly(
 )
 
 
-def crowd(seed: int = 7, rate: int = 52, duration_s: int = 60) -> list[Operation]:
+@cache
+def crowd(seed: int = 7, rate: int = 52, duration_s: int = 60) -> tuple[Operation, ...]:
     """Ordinary traffic: quick answers, slow ones and silence after a fault began."""
     rng = random.Random(seed)
     found = []
@@ -188,9 +190,10 @@ def crowd(seed: int = 7, rate: int = 52, duration_s: int = 60) -> list[Operation
                 took = rng.uniform(50, 700)
             result = value if call.f == "read" else None
             found.append(op(index, process, call, start, start + took, result))
-    return found
+    return tuple(found)
 
 
+@cache
 def history(*more: Operation) -> History:
     """A minute of traffic with ``more`` in it."""
     everything = [item for item in crowd() if item.call.key != "k7"] + list(more)
@@ -251,6 +254,7 @@ def record(
     )
 
 
+@cache
 def stale_read() -> RunRecord:
     """INVALID: a read of a value that had been replaced."""
     reason = "k7: no order of its 5 operations explains the read of 3"
@@ -263,6 +267,7 @@ def stale_read() -> RunRecord:
     )
 
 
+@cache
 def valid() -> RunRecord:
     """VALID, with five proven faults."""
     reason = "13 keys, 3,120 operations: each key has an order that explains every answer"
@@ -275,6 +280,7 @@ def valid() -> RunRecord:
     )
 
 
+@cache
 def unknown() -> RunRecord:
     """UNKNOWN: the search ran out of time."""
     reason = "k3: no answer within 60 s; 12 of 13 keys were decided"
@@ -287,6 +293,7 @@ def unknown() -> RunRecord:
     )
 
 
+@cache
 def inadequate() -> RunRecord:
     """INADEQUATE: a fault did not bite."""
     reasons = ("Fault F2 partition did not bite: no packet was dropped between its groups.",)
@@ -302,6 +309,7 @@ def inadequate() -> RunRecord:
     return replace(base, faults=(FAULTS[0], dull, *FAULTS[2:]))
 
 
+@cache
 def two_leaders() -> RunRecord:
     """INVALID without operations: two nodes led one term."""
     anomaly = Anomaly(
@@ -332,6 +340,7 @@ def two_leaders() -> RunRecord:
     return replace(base, roles=(*kept, *second))
 
 
+@cache
 def environment() -> RunRecord:
     """Nothing could be run."""
     return RunRecord(
@@ -346,6 +355,7 @@ def environment() -> RunRecord:
     )
 
 
+@cache
 def foreign() -> RunRecord:
     """A history file that no run of ours made."""
     reason = "k7: no order of its 3 operations explains the read of 3"
@@ -361,6 +371,7 @@ def foreign() -> RunRecord:
     )
 
 
+@cache
 def hostile() -> RunRecord:
     """A stale read in which every text that comes from outside tries to break out."""
     bad = HOSTILE + "\x1b[31m\u202e::error::x"
