@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.check.appends import AppendCheck
 from harness.check.counters import CounterCheck
-from harness.check.linearizability import check
+from harness.check.linearizability import NAME, check
 from harness.check.raft_invariants import MajorityCommit, OneLeader
 from harness.check.sets import SetCheck
 from harness.core.errors import UsageError
@@ -17,7 +17,10 @@ from harness.core.verdict import CheckResult, Verdict
 
 @dataclass(frozen=True, slots=True)
 class LinearizabilityCheck:
-    """The history against the evidence's model. ``engine`` picks the search."""
+    """The history against the evidence's model. ``engine`` picks the search.
+
+    Its results carry the name of what is checked, ``linearizable``.
+    """
 
     name: str = "linearizability"
     engine: str = "auto"
@@ -27,14 +30,14 @@ class LinearizabilityCheck:
         tested nothing either, but that is for the adequacy of its run to say.
         """
         if evidence.model is None:
-            return CheckResult(self.name, Verdict.UNKNOWN, "no model was named")
+            return CheckResult(NAME, Verdict.UNKNOWN, "no model was named")
         if not evidence.history.operations:
             words = "nothing to check: the history has no operations"
-            return CheckResult(self.name, Verdict.UNKNOWN, words)
+            return CheckResult(NAME, Verdict.UNKNOWN, words)
         try:
             return check(evidence.history, evidence.model, limits=limits, engine=self.engine)
         except UsageError as error:
-            return CheckResult(self.name, Verdict.UNKNOWN, str(error))
+            return CheckResult(NAME, Verdict.UNKNOWN, str(error))
 
 
 CHECKERS: Mapping[str, Checker] = {

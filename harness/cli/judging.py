@@ -65,7 +65,10 @@ def _judge_file(path: Path, choices: Choices) -> Judged:
     recorded = read_history(path, choices.format)
     history = recorded.history
     model = choices.model or recorded.header.model or infer_model(path, history)
-    known = parse_model(model)
+    try:
+        known = parse_model(model)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     for operation in history.operations:
         if operation.call.f not in known.functions:
             names = ", ".join(sorted(known.functions))

@@ -268,30 +268,39 @@ def read_jepsen_log(text: Text) -> History:
         FormatError: damaged; the message has path, line and column.
     """
     entries: list[Entry] = []
-    warnings: list[str] = []
     lines = text.content.split("\n")
     at = 0
-    for index, line in enumerate(lines):
-        start, at = at, at + len(line) + 1
-        if not line.strip():
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None:
-            if index == len(lines) - 1:
-                warnings.append(f"line {index + 1} is cut off and was left out")
-                break
-            raise text.trouble(start, "expected a line of INFO jepsen.util - 3 :invoke :write 1")
-        if match[1].startswith(":"):
-            continue
-        entries.append(_log_entry(text, match, start, index))
-    return assemble(entries, warnings)
+    for index, line in enumerate(lines[:-1]):
+        entry = _log_entry(text, line, at, index)
+        at += len(line) + 1
+        if entry is not None:
+            entries.append(entry)
+    if not lines[-1].strip():
+        return assemble(entries)
+    # No line end: the line is whole, or it was being written when the log broke off.
+    number = len(lines)
+    try:
+        last = _log_entry(text, lines[-1], at, number - 1)
+        whole = entries if last is None else [*entries, last]
+        return assemble(whole, [f"line {number} has no line end: it may be cut off"])
+    except FormatError:
+        return assemble(entries, [f"line {number} is cut off and was left out"])
 
 
-def _log_entry(text: Text, match: re.Match[str], start: int, index: int) -> Entry:
+def _log_entry(text: Text, line: str, start: int, index: int) -> Entry | None:
+    """None for blank lines and for the nemesis."""
+
     def trouble(words: str) -> FormatError:
         return text.trouble(start, words)
 
+    if not line.strip():
+        return None
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
+        raise trouble("expected a line of INFO jepsen.util - 3 :invoke :write 1")
     process, kind, f, told = match.groups()
+    if process.startswith(":"):
+        return None
     if not process.isdecimal() or len(process) > 18:
         raise trouble(f"expected a process number, found {process[:40]!r}")
     if kind not in ("invoke", *_TYPES):
