@@ -1,0 +1,607 @@
+"""One node's Raft: events in, duties out.
+
+Sources: D. Ongaro, *Consensus: Bridging Theory and Practice* (2014): elections and replication
+section 3, leadership transfer 3.10, disruptive servers 4.2.3, compaction 5, reads 6.4, PreVote 9.6.
+
+The driver's contract
+---------------------
+
+1. **Persist before send.** What :class:`Duties` lists in ``after`` attests to what is on disk: it
+   may leave only when this and all earlier saves are durable. ``now`` may leave at once, before
+   the save even (a leader writes to its disk while its followers write to theirs, section 10.2.1).
+2. Saves become durable in the order of their ``seq``; a prefix of them survives a crash.
+   :meth:`Raft.saved` is called when one is durable, also when it was empty.
+3. The driver calls :meth:`Raft.duties` after every batch of events, and carries all of it out.
+4. Messages may be lost, doubled, delayed and reordered, but not altered. The sender is who it is.
+5. Entries up to ``commit`` are applied in order, each once; nothing beyond is shown to anybody.
+6. Reads of a context are served from the state machine once it has applied the index given for it.
+7. Contexts of reads are never used twice, not even by a later incarnation of the node: an old
+   answer would let a new read see the past.
+8. ``now_ms`` never goes back. It may stand still or jump: safety does not depend on it.
+9. A snapshot in a save replaces all older ones, and, with ``reset``, the whole log.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from target.raft import quorum
+from target.raft.duties import Config, Duties, ReadIndex, Role, Save
+from target.raft.log import Log
+from target.raft.messages import (
+    NOOP,
+    Append,
+    AppendReply,
+    Entry,
+    HardState,
+    InstallSnapshot,
+    Message,
+    ReadAsk,
+    ReadReply,
+    RequestVote,
+    Snapshot,
+    SnapshotReply,
+    Termed,
+    TimeoutNow,
+    VoteReply,
+)
+from target.raft.progress import Mode, Progress
+
+BATCH_ENTRIES = 1024
+BATCH_BYTES = 1 << 20
+WINDOW = 64
+"""Messages of entries under way to one follower."""
+PIECE_BYTES = 512 << 10
+"""Of a snapshot, in one message."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """Reads waiting at the leader; ``asker`` None: this node's own."""
+
+    context: int
+    asker: str | None
+    index: int
+    round: int
+
+
+class Raft:
+    """The state of figure 3.1, and the rules that change it."""
+
+    def __init__(
+        self,
+        config: Config,
+        hard: HardState,
+        snapshot: Snapshot,
+        entries: Sequence[Entry],
+        rng: random.Random,
+        now_ms: int,
+    ) -> None:
+        assert config.name in config.voters
+        self.config = config
+        self.name = config.name
+        self.others = tuple(voter for voter in config.voters if voter != config.name)
+        self.quorum = quorum.majority(len(config.voters))
+        self.log = Log(snapshot.index, snapshot.term, entries)
+        self.snapshot = snapshot
+        self.commit = snapshot.index
+        self.term = max(hard.term, self.log.last_term)
+        self.vote = hard.vote if hard.term == self.term else None
+        self.role = Role.FOLLOWER
+        self.leader: str | None = None
+        self.transferee: str | None = None
+        self.now_ms = now_ms
+        self.peers: dict[str, Progress] = {}
+        self.round = 0
+        self._rng = rng
+        self._votes: dict[str, bool] = {}
+        self._heard_ms = now_ms - config.lease_ms
+        self._election_due_ms = 0
+        self._heartbeat_due_ms = 0
+        self._quorum_due_ms = 0
+        self._transfer_due_ms = 0
+        self._hard_saved = HardState(self.term, self.vote)
+        self._seq = 0
+        self._vote_seq: int | None = None
+        self._snapshot_unsaved: Snapshot | None = None
+        self._reset = False
+        self._pieces = bytearray()
+        self._pieces_of = (0, 0)
+        self._early_reads: list[tuple[int, str | None]] = []
+        self._reads: deque[_Read] = deque()
+        self._reads_unasked = False
+        self._duties = Duties(roles=[(self.role, self.term)])
+        self._wait_for_election()
+
+    # -- what the driver calls ------------------------------------------------------------------
+
+    @property
+    def due_ms(self) -> int:
+        """When :meth:`tick` will have something to do."""
+        if self.role is not Role.LEADER:
+            return self._election_due_ms
+        return min(self._heartbeat_due_ms, self._quorum_due_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Time went on."""
+        self.now_ms = max(self.now_ms, now_ms)
+        if self.role is not Role.LEADER:
+            if self.now_ms >= self._election_due_ms:
+                self._campaign(transfer=False)
+            return
+        if self.now_ms >= self._quorum_due_ms:
+            self._check_quorum()
+        if self.role is Role.LEADER and self.now_ms >= self._heartbeat_due_ms:
+            if self.transferee is not None and self.now_ms >= self._transfer_due_ms:
+                self.transferee = None
+            self._broadcast()
+
+    def propose(self, kind: int, commands: Sequence[bytes]) -> int | None:
+        """Appends commands; the index of the first, or None when this node cannot take them now.
+
+        None is definite: nothing was appended anywhere.
+        """
+        if self.role is not Role.LEADER or self.transferee is not None:
+            return None
+        first = self.log.last + 1
+        for place, data in enumerate(commands):
+            self.log.append(Entry(first + place, self.term, kind, data))
+        return first
+
+    def read_index(self, context: int) -> None:
+        """Asks for the index at which reads of ``context`` are linearizable (section 6.4).
+
+        The answer comes with the duties, at once or later, or never when a message got lost.
+        """
+        if self.role is Role.LEADER:
+            self._read(context, None)
+        elif self.leader is not None:
+            self._duties.now.append(((self.leader,), ReadAsk(context)))
+        else:
+            self._duties.reads.append(ReadIndex(context, None))
+
+    def transfer(self, to: str) -> bool:
+        """Hands leadership over (section 3.10); False when this node cannot."""
+        if self.role is not Role.LEADER or to not in self.peers:
+            return False
+        self.transferee = to
+        self._transfer_due_ms = self.now_ms + self.config.election_ms[1]
+        self._hand_over(to)
+        return True
+
+    def compact(self, index: int, data: bytes) -> None:
+        """The state after ``index`` (applied) is ``data``; the log before it can go."""
+        term = self.log.term(index)
+        assert term is not None and self.snapshot.index < index <= self.commit
+        self.snapshot = self._snapshot_unsaved = Snapshot(index, term, data)
+        self.log.compact(max(self.log.base, index - self.config.trailing))
+
+    def saved(self, seq: int) -> None:
+        """The save ``seq``, and all before it, are durable."""
+        self.log.saved(seq)
+        if self._vote_seq is not None and seq >= self._vote_seq:
+            self._vote_seq = None
+            self._count(self.name, granted=True)
+        if self.role is Role.LEADER:
+            self._advance_commit()
+
+    def step(self, sender: str, message: Message) -> None:
+        """A message arrived."""
+        match message:
+            case ReadAsk(context):
+                if self.role is Role.LEADER:
+                    self._read(context, sender)
+            case ReadReply(context, index):
+                self._duties.reads.append(ReadIndex(context, index))
+            case _:
+                if self._in_term(sender, message):
+                    self._step(sender, message)
+
+    def duties(self) -> Duties:
+        """All there is to do since the last call."""
+        if self.role is Role.LEADER:
+            if self._reads_unasked:
+                self._broadcast()
+            else:
+                self._replicate()
+        duties, self._duties = self._duties, Duties()
+        hard = HardState(self.term, self.vote)
+        fresh = hard != self._hard_saved
+        if fresh or self._snapshot_unsaved or self.log.unsaved <= self.log.last:
+            self._seq += 1
+            entries = self.log.saving(self._seq)
+            kept = fresh and "vote-not-persisted" not in self.config.bugs
+            duties.save = Save(
+                self._seq, hard if kept else None, entries, self._snapshot_unsaved, self._reset
+            )
+            self._hard_saved = hard
+            self._snapshot_unsaved = None
+            self._reset = False
+        if self._vote_seq == 0:
+            self._vote_seq = self._seq
+        return duties
+
+    # -- terms ----------------------------------------------------------------------------------
+
+    def _in_term(self, sender: str, message: Termed) -> bool:
+        """Is the message of this term, perhaps after following it into a later one? (3.3)"""
+        if message.term > self.term:
+            match message:
+                case RequestVote(transfer=False) if self._shields_leader():
+                    return False
+                case RequestVote(pre=True) | VoteReply(pre=True, granted=True):
+                    return True
+                case Append() | InstallSnapshot():
+                    self._follow(message.term, sender)
+                case _:
+                    self._follow(message.term, None)
+        elif message.term < self.term:
+            # The sender lives in the past; tell it, or it may never hear of this term.
+            match message:
+                case Append() | InstallSnapshot():
+                    self._after(sender, AppendReply(self.term, False, 0, 0, 0, message.round))
+                case RequestVote():
+                    self._after(sender, VoteReply(self.term, False, message.pre))
+                case _:
+                    pass
+            return False
+        return True
+
+    def _shields_leader(self) -> bool:
+        """A leader was heard of within the shortest time-out: nobody can need another (4.2.3)."""
+        if self.role is Role.LEADER:
+            return True
+        return self.leader is not None and self.now_ms - self._heard_ms < self.config.lease_ms
+
+    def _follow(self, term: int, leader: str | None) -> None:
+        """Into ``term`` as a follower. Within a term the vote is kept: it was given."""
+        if term > self.term:
+            self.term = term
+            self.vote = None
+        self._become(Role.FOLLOWER)
+        self.leader = leader
+        self._wait_for_election()
+
+    def _become(self, role: Role) -> None:
+        self.role = role
+        self.transferee = None
+        self._votes = {}
+        self._vote_seq = None
+        self.peers = {}
+        for read in self._reads:
+            if read.asker is None:
+                self._duties.reads.append(ReadIndex(read.context, None))
+        for context, asker in self._early_reads:
+            if asker is None:
+                self._duties.reads.append(ReadIndex(context, None))
+        self._reads.clear()
+        self._early_reads, self._reads_unasked = [], False
+        self._duties.roles.append((role, self.term))
+
+    def _wait_for_election(self) -> None:
+        self._election_due_ms = self.now_ms + self._rng.randint(*self.config.election_ms)
+
+    def _after(self, to: str, message: Message) -> None:
+        self._duties.after.append(((to,), message))
+
+    def _step(self, sender: str, message: Termed) -> None:
+        match message:
+            case RequestVote():
+                self._on_request_vote(sender, message)
+            case VoteReply():
+                self._on_vote_reply(sender, message)
+            case Append():
+                self._hear(sender)
+                self._on_append(sender, message)
+            case InstallSnapshot():
+                self._hear(sender)
+                self._on_install_snapshot(sender, message)
+            case AppendReply() if sender in self.peers:
+                self._on_append_reply(self.peers[sender], message)
+                if sender == self.transferee:
+                    self._hand_over(sender)
+            case SnapshotReply() if sender in self.peers:
+                self._on_snapshot_reply(self.peers[sender], message)
+            case TimeoutNow() if self.role is not Role.LEADER:
+                self._campaign(transfer=True)
+            case _:
+                pass  # an answer to a question of an earlier life
+
+    # -- elections ------------------------------------------------------------------------------
+
+    def _campaign(self, *, transfer: bool) -> None:
+        """Asks whether it would win, or for votes at once when the leader asked for that."""
+        self.leader = None
+        self._wait_for_election()
+        if transfer:
+            self._stand(transfer=True)
+            return
+        self._become(Role.PRE_CANDIDATE)
+        self._ask_votes(self.term + 1, pre=True, transfer=False)
+        self._count(self.name, granted=True)
+
+    def _stand(self, *, transfer: bool) -> None:
+        """A candidate of a new term (section 3.4). Its own vote counts once it is durable."""
+        self.term += 1
+        self.vote = self.name
+        self._become(Role.CANDIDATE)
+        self._wait_for_election()
+        self._vote_seq = 0
+        self._ask_votes(self.term, pre=False, transfer=transfer)
+
+    def _ask_votes(self, term: int, *, pre: bool, transfer: bool) -> None:
+        if self.others:
+            question = RequestVote(term, self.log.last, self.log.last_term, pre, transfer)
+            self._duties.after.append((self.others, question))
+
+    def _on_request_vote(self, sender: str, message: RequestVote) -> None:
+        current = (message.last_term, message.last_index) >= (self.log.last_term, self.log.last)
+        if message.pre:
+            granted = current and message.term > self.term and not self._shields_leader()
+            self._after(sender, VoteReply(message.term if granted else self.term, granted, True))
+            return
+        granted = current and self.vote in (None, sender)
+        if granted:
+            self.vote = sender
+            self._wait_for_election()
+        self._after(sender, VoteReply(self.term, granted, False))
+
+    def _on_vote_reply(self, sender: str, message: VoteReply) -> None:
+        asked = self.term + 1 if message.pre and message.granted else self.term
+        role = Role.PRE_CANDIDATE if message.pre else Role.CANDIDATE
+        if self.role is role and message.term == asked:
+            self._count(sender, message.granted)
+
+    def _count(self, voter: str, granted: bool) -> None:
+        self._votes[voter] = granted
+        match quorum.tally(self._votes, len(self.config.voters), self.quorum), self.role:
+            case True, Role.PRE_CANDIDATE:
+                self._stand(transfer=False)
+            case True, Role.CANDIDATE:
+                self._lead()
+            case False, _:
+                self._follow(self.term, None)
+            case _:
+                pass
+
+    def _lead(self) -> None:
+        """Leader of the term. Its first entry is empty: only entries of the own term are
+        committed by counting, and all before them with them (section 3.6.2)."""
+        self._become(Role.LEADER)
+        self.leader = self.name
+        self.peers = {name: Progress(next=self.log.last + 1) for name in self.others}
+        self._quorum_due_ms = self.now_ms + self.config.election_ms[1]
+        self.propose(NOOP, [b""])
+        self._broadcast()
+
+    def _check_quorum(self) -> None:
+        """A leader that no quorum answers steps down, so that its clients look elsewhere (6.2)."""
+        active = 1 + sum(peer.active for peer in self.peers.values())
+        for peer in self.peers.values():
+            peer.active = False
+        self._quorum_due_ms = self.now_ms + self.config.election_ms[1]
+        if active < self.quorum:
+            self._follow(self.term, None)
+
+    def _hand_over(self, to: str) -> None:
+        if self.peers[to].match == self.log.last:
+            self._duties.now.append(((to,), TimeoutNow(self.term)))
+
+    # -- the leader's side of the log -----------------------------------------------------------
+
+    def _broadcast(self) -> None:
+        """To everybody, entries or not: the heartbeat, and the question behind a read index."""
+        self.round += 1
+        self._reads_unasked = False
+        self._heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms
+        for peer in self.peers.values():
+            peer.waiting = False
+        self._replicate(heartbeat=True)
+        self._confirm_reads()
+
+    def _replicate(self, *, heartbeat: bool = False) -> None:
+        """Sends what each follower lacks: entries, the commit index, a snapshot."""
+        made: dict[tuple[int, int], Append] = {}
+        to: dict[tuple[int, int], list[str]] = {}
+        for name, peer in self.peers.items():
+            if self.log.term(peer.next - 1) is None:
+                self._send_snapshot(name, peer, heartbeat=heartbeat)
+                continue
+            must = heartbeat
+            while (message := self._message_for(peer, made, must=must)) is not None:
+                to.setdefault((message.prev_index, len(message.entries)), []).append(name)
+                must = False
+        for key in sorted(made):  # by index, so that each follower gets them in order
+            self._duties.now.append((tuple(to[key]), made[key]))
+
+    def _message_for(
+        self, peer: Progress, made: dict[tuple[int, int], Append], *, must: bool
+    ) -> Append | None:
+        """The next message for a follower, shared with the others that need the same."""
+        prev = peer.next - 1
+        free = len(peer.inflight) < WINDOW if peer.mode is Mode.REPLICATE else not peer.waiting
+        entries: tuple[Entry, ...] = ()
+        if free and peer.next <= self.log.last:
+            entries = self.log.window(peer.next, BATCH_ENTRIES, BATCH_BYTES)
+        untold = peer.mode is Mode.REPLICATE and peer.told < min(self.commit, prev)
+        if not (entries or must or untold):
+            return None
+        key = (prev, len(entries))
+        if key not in made:
+            prev_term = self.log.term(prev)
+            assert prev_term is not None
+            made[key] = Append(self.term, prev, prev_term, self.commit, self.round, entries)
+        peer.told = max(peer.told, min(self.commit, prev + len(entries)))
+        if peer.mode is Mode.PROBE:
+            peer.waiting = True
+        elif entries:
+            peer.next += len(entries)
+            peer.inflight.append(peer.next - 1)
+        return made[key]
+
+    def _send_snapshot(self, name: str, peer: Progress, *, heartbeat: bool) -> None:
+        """The next piece to a follower whose entries were compacted; again when it got lost."""
+        if heartbeat:  # says nothing of the log, and still: I lead
+            self._duties.now.append(((name,), Append(self.term, 0, 0, 0, self.round, ())))
+        if peer.mode is not Mode.SNAPSHOT or peer.snapshot_index != self.snapshot.index:
+            peer.mode, peer.snapshot_index = Mode.SNAPSHOT, self.snapshot.index
+            peer.offset = peer.resend_ms = 0
+        if self.now_ms < peer.resend_ms:
+            return
+        peer.resend_ms = self.now_ms + 5 * self.config.heartbeat_ms
+        whole, end = self.snapshot, peer.offset + PIECE_BYTES
+        piece = InstallSnapshot(
+            self.term,
+            whole.index,
+            whole.term,
+            peer.offset,
+            end >= len(whole.data),
+            self.round,
+            whole.data[peer.offset : end],
+        )
+        self._duties.now.append(((name,), piece))
+
+    def _on_append_reply(self, peer: Progress, message: AppendReply) -> None:
+        peer.active = True
+        if message.ok:
+            peer.matched(message.match)
+            if peer.mode is not Mode.REPLICATE and self.log.term(peer.match) is not None:
+                peer.replicate()
+            self._advance_commit()
+        elif peer.mode is Mode.REPLICATE:
+            if message.prev > peer.match:  # else it is older than what we know
+                self._back_up(peer, message)
+        elif peer.mode is Mode.PROBE and message.prev == peer.next - 1:
+            self._back_up(peer, message)
+        self._answered(peer, message.round)
+
+    def _back_up(self, peer: Progress, message: AppendReply) -> None:
+        """Skips all entries of terms that the follower cannot have (section 3.5, the hint)."""
+        following = self.log.agreement(message.match, message.hint_term) + 1
+        peer.probe(min(message.prev, following))
+
+    def _on_snapshot_reply(self, peer: Progress, message: SnapshotReply) -> None:
+        peer.active = True
+        if peer.mode is Mode.SNAPSHOT and message.index == peer.snapshot_index:
+            peer.offset, peer.resend_ms = message.offset, 0
+        self._answered(peer, message.round)
+
+    def _answered(self, peer: Progress, round_: int) -> None:
+        if round_ > peer.round:
+            peer.round = round_
+            self._confirm_reads()
+
+    def _advance_commit(self) -> None:
+        """What a majority holds durably is committed, if it is of this term (section 3.6.2).
+
+        An entry of an earlier term may be on a majority and still be overwritten (figure 3.7).
+        """
+        held = [self.log.durable, *(peer.match for peer in self.peers.values())]
+        index = quorum.reached(held, self.quorum)
+        if index > self.commit and self.log.term(index) == self.term:
+            self._commit_to(index)
+
+    def _commit_to(self, index: int) -> None:
+        if index > self.commit:
+            assert index <= self.log.last, "committed beyond the log"
+            self.commit = index
+            if self._early_reads:
+                early, self._early_reads = self._early_reads, []
+                for context, asker in early:
+                    self._read(context, asker)
+
+    # -- reads ----------------------------------------------------------------------------------
+
+    def _read(self, context: int, asker: str | None) -> None:
+        """Notes the commit index, and asks a quorum whether this node still leads (section 6.4)."""
+        if "local-read-leader" in self.config.bugs:
+            self._answer_read(context, asker, self.commit)
+        elif self.log.term(self.commit) != self.term:
+            # Entries may be committed that this node does not know to be: its own first entry
+            # being committed will tell.
+            self._early_reads.append((context, asker))
+        else:
+            self._reads.append(_Read(context, asker, self.commit, self.round + 1))
+            self._reads_unasked = True
+
+    def _confirm_reads(self) -> None:
+        rounds = [self.round, *(peer.round for peer in self.peers.values())]
+        confirmed = quorum.reached(rounds, self.quorum)
+        while self._reads and self._reads[0].round <= confirmed:
+            read = self._reads.popleft()
+            self._answer_read(read.context, read.asker, read.index)
+
+    def _answer_read(self, context: int, asker: str | None, index: int) -> None:
+        if asker is None:
+            self._duties.reads.append(ReadIndex(context, index))
+        else:
+            self._duties.now.append(((asker,), ReadReply(context, index)))
+
+    # -- the follower's side of the log ---------------------------------------------------------
+
+    def _hear(self, leader: str) -> None:
+        """Word from the leader of this term: whoever else stood in it has lost."""
+        assert self.role is not Role.LEADER, "two leaders in one term"
+        if self.role is not Role.FOLLOWER:
+            self._become(Role.FOLLOWER)
+        self.leader = leader
+        self._heard_ms = self.now_ms
+        self._wait_for_election()
+
+    def _on_append(self, sender: str, message: Append) -> None:
+        prev = message.prev_index
+        if prev < self.commit:
+            # Up to the commit index all logs agree, so nothing in here is news.
+            self._accept(sender, self.commit, message)
+            return
+        if self.log.term(prev) != message.prev_term:
+            hint = self.log.agreement(prev, message.prev_term)
+            hint_term = self.log.term(hint) or 0
+            reply = AppendReply(self.term, False, prev, hint, hint_term, message.round)
+            self._after(sender, reply)
+            return
+        for entry in message.entries:
+            have = self.log.term(entry.index)
+            if have == entry.term:
+                continue  # this message, or a longer one, was here before: keep what follows
+            if have is not None:
+                assert entry.index > self.commit, "a committed entry would be replaced"
+                self.log.truncate(entry.index)
+            self.log.append(entry)
+        matched = prev + len(message.entries)
+        self._commit_to(min(message.commit, matched))
+        self._accept(sender, matched, message)
+
+    def _accept(self, sender: str, match: int, message: Append | InstallSnapshot) -> None:
+        self._after(sender, AppendReply(self.term, True, 0, match, 0, message.round))
+
+    def _on_install_snapshot(self, sender: str, message: InstallSnapshot) -> None:
+        if message.index <= self.commit:
+            self._accept(sender, self.commit, message)  # stale: it would turn time back
+            return
+        if self.log.term(message.index) == message.snapshot_term:
+            self._commit_to(message.index)  # all of it is here already
+            self._accept(sender, message.index, message)
+            return
+        this = (message.index, message.snapshot_term)
+        if message.offset == 0 or this != self._pieces_of:
+            self._pieces, self._pieces_of = bytearray(), this
+        if message.offset == len(self._pieces):
+            self._pieces += message.data
+            if message.done:
+                self._restore(Snapshot(*this, bytes(self._pieces)))
+                self._pieces = bytearray()
+                self._accept(sender, message.index, message)
+                return
+        here = len(self._pieces)
+        self._after(sender, SnapshotReply(self.term, message.index, here, message.round))
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """The snapshot replaces state and log, whole: what was beyond conflicts or is unknown."""
+        self.snapshot = self._snapshot_unsaved = self._duties.restore = snapshot
+        self._reset = True
+        self.log.reset(snapshot.index, snapshot.term)
+        self.commit = snapshot.index

@@ -1,0 +1,349 @@
+"""A node's disk: term, vote, log and snapshot, so that what was synced is there after a crash.
+
+Layout of the data directory::
+
+    log-<number>        segments, numbered without gaps
+    snap-<index>-<term> the newest snapshot (an older one only between its rename and deletion)
+    lock                held by the server that uses the directory
+
+A segment is a header and records. A record is ``length | CRC-32 of the length | CRC-32 of the
+payload | payload``; the payload begins with its kind: term and vote, an entry (which replaces its
+place and all after it), or a reset (nothing but a snapshot from here on). Every segment starts
+with term and vote, so that older ones can go when a snapshot covers their entries.
+
+What a crash can leave is the beginning of what was being written: a *torn tail*, in the last
+segment only, behind everything that was ever synced. It is cut off on boot, and nobody misses it:
+no answer depended on it. Everything else that does not add up is damage to something that was
+acknowledged; the server refuses to start rather than forget silently. A length has a checksum of
+its own, so that a damaged length is not taken for a tail; a record of full length with a wrong
+checksum is torn only if a whole sector in it was never written (zeros), as etcd's log does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from target.node import Boot
+from target.raft.duties import Save
+from target.raft.messages import Entry, HardState, Snapshot
+
+MAGIC = b"QHRAFT01"
+SEGMENT_BYTES = 8 << 20
+SECTOR = 512
+
+_HEADER = struct.Struct(">8sQI")
+_RECORD = struct.Struct(">III")
+_ENTRY = struct.Struct(">BQQB")
+_RESET = struct.Struct(">BQ")
+_NUMBER = struct.Struct(">Q")
+_LENGTH = struct.Struct(">I")
+_STATE = struct.Struct(">BQB")
+_SNAPSHOT = struct.Struct(">8sQQQI")
+STATE, ENTRY, RESET = 1, 2, 3
+
+
+class StorageError(Exception):
+    """The data directory cannot be used; the message says which file, where, and what to do."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    """``last``: the greatest index of any entry in it."""
+
+    number: int
+    path: Path
+    last: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _Image:
+    """The state that records add up to. ``base`` None: nothing is known of what was before."""
+
+    hard: HardState
+    base: int | None
+    entries: list[Entry]
+
+    @property
+    def last(self) -> int:
+        """Index of the last entry."""
+        return (self.base or 0) + len(self.entries)
+
+    def add(self, payload: bytes) -> int:
+        """Adds a record; the index of its entry, or 0.
+
+        Raises:
+            ValueError, struct.error: it does not follow from what was before.
+        """
+        match payload[0]:
+            case 1:  # STATE
+                _, term, voted = _STATE.unpack_from(payload)
+                name = payload[_STATE.size :].decode()
+                self.hard = HardState(term, name if voted else None)
+            case 2:  # ENTRY
+                _, index, term, kind = _ENTRY.unpack_from(payload)
+                if self.base is None or index <= self.base:
+                    self.base = index - 1
+                last = self.base + len(self.entries)
+                if index > last + 1:
+                    raise ValueError(f"entry {index} follows entry {last}")
+                del self.entries[index - self.base - 1 :]
+                self.entries.append(Entry(index, term, kind, payload[_ENTRY.size :]))
+                return int(index)
+            case 3:  # RESET
+                _, self.base = _RESET.unpack_from(payload)
+                self.entries.clear()
+            case kind:
+                raise ValueError(f"a record of kind {kind}")
+        return 0
+
+
+class Storage:
+    """The data directory of a running server. All methods are synchronous."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        bugs: frozenset[str] = frozenset(),
+    ) -> None:
+        """Opens, repairs and reads the directory; :attr:`boot` is what it had.
+
+        Raises:
+            StorageError: it is in use, or damaged.
+        """
+        self.folder = folder
+        self.syncs = 0
+        self.repaired = 0
+        """Bytes of a torn tail that were cut off on opening."""
+        self._segment_bytes = segment_bytes
+        self._bugs = bugs
+        folder.mkdir(parents=True, exist_ok=True)
+        self._fd = -1
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise StorageError(f"{folder}: another server uses this directory") from None
+        self._segments: list[_Segment] = []
+        self._snapshot = self._read_snapshot()
+        image = self._read_segments()
+        self._hard = image.hard
+        entries = self._behind_snapshot(image)
+        self.boot = Boot(image.hard, self._snapshot, entries)
+        if not self._segments:
+            self._roll()
+        if image.entries and not entries and image.last > self._snapshot.index:
+            # A crash came between an installed snapshot and the word that it replaces the log.
+            self._write([_record(_RESET.pack(RESET, self._snapshot.index))])
+
+    # -- opening --------------------------------------------------------------------------------
+
+    def _read_snapshot(self) -> Snapshot:
+        for stray in self.folder.glob("*.part"):
+            stray.unlink()
+        paths = sorted(self.folder.glob("snap-*"))
+        if not paths:
+            return Snapshot()
+        path = paths[-1]
+        data = path.read_bytes()
+        body = data[_SNAPSHOT.size :]
+        if len(data) >= _SNAPSHOT.size:
+            magic, index, term, size, crc = _SNAPSHOT.unpack_from(data)
+            seen = zlib.crc32(body, zlib.crc32(data[: _SNAPSHOT.size - 4]))
+            if magic == MAGIC and size == len(body) and crc == seen:
+                for older in paths[:-1]:
+                    older.unlink()
+                return Snapshot(index, term, body)
+        raise _damage(path, 0, "the snapshot does not match its checksum")
+
+    def _read_segments(self) -> _Image:
+        image = _Image(HardState(), None, [])
+        paths = sorted(self.folder.glob("log-*"))
+        for path in paths:
+            number = int(path.name.removeprefix("log-"), 16)
+            if self._segments and number != self._segments[-1].number + 1:
+                raise _damage(path, 0, "the segment before it is missing")
+            segment = _Segment(number, path)
+            self._segments.append(segment)
+            self._read_segment(segment, image, final=path == paths[-1])
+        if self._segments:
+            self._fd = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND)
+        return image
+
+    def _read_segment(self, segment: _Segment, image: _Image, *, final: bool) -> None:
+        data = segment.path.read_bytes()
+        at = _HEADER.size
+        if data[:at] != _header(segment.number):
+            raise _damage(segment.path, 0, "the segment's header is wrong")
+        while at < len(data):
+            start = at + _RECORD.size
+            if start > len(data):
+                break
+            length, length_crc, crc = _RECORD.unpack_from(data, at)
+            if zlib.crc32(data[at : at + 4]) != length_crc:
+                if any(data[at:]):
+                    raise _damage(segment.path, at, "a record's length is wrong")
+                break
+            if start + length > len(data):
+                break
+            payload = data[start : start + length]
+            if zlib.crc32(payload) != crc:
+                if start + length == len(data) and _torn(data, at):
+                    break
+                raise _damage(segment.path, at, "a record does not match its checksum")
+            try:
+                segment.last = max(segment.last, image.add(payload))
+            except (ValueError, IndexError, struct.error) as error:
+                raise _damage(segment.path, at, str(error)) from None
+            at = start + length
+        if at < len(data):
+            if not final:
+                raise _damage(segment.path, at, "the segment ends within a record")
+            self.repaired = len(data) - at
+            os.truncate(segment.path, at)
+            _sync_path(segment.path)
+        segment.size = at
+
+    def _behind_snapshot(self, image: _Image) -> list[Entry]:
+        """The entries that continue the snapshot."""
+        snapshot = self._snapshot
+        if image.base is None or image.last <= snapshot.index:
+            return []
+        if image.base > snapshot.index:
+            raise _damage(
+                self._segments[0].path,
+                0,
+                f"the log begins at {image.base + 1}, the snapshot ends at {snapshot.index}",
+            )
+        if image.base < snapshot.index:
+            own = image.entries[snapshot.index - image.base - 1]
+            if own.term != snapshot.term:
+                return []  # another history than the snapshot's: it was about to be discarded
+        return image.entries[snapshot.index - image.base :]
+
+    # -- saving ---------------------------------------------------------------------------------
+
+    def save(self, saves: Sequence[Save]) -> None:
+        """Makes saves durable, in their order, with one sync for all of them.
+
+        Raises:
+            OSError: the disk refused. What is on it now is unknown: the process has to end.
+        """
+        records: list[bytes] = []
+        last = 0
+        for save in saves:
+            if save.snapshot is not None:
+                self._save_snapshot(save.snapshot)
+            if save.reset:
+                records.append(_record(_RESET.pack(RESET, self._snapshot.index)))
+            if save.hard is not None:
+                self._hard = save.hard
+                records.append(_state(save.hard))
+            for entry in save.entries:
+                head = _ENTRY.pack(ENTRY, entry.index, entry.term, entry.kind)
+                records.append(_record(head + entry.data))
+                last = max(last, entry.index)
+        if records:
+            segment = self._segments[-1]
+            segment.last = max(segment.last, last)
+            self._write(records)
+            if segment.size > self._segment_bytes:
+                self._roll()
+        if any(save.snapshot is not None for save in saves):
+            self._remove_covered()
+
+    def _write(self, records: list[bytes]) -> None:
+        data = b"".join(records)
+        self._segments[-1].size += len(data)
+        while data:
+            data = data[os.write(self._fd, data) :]
+        os.fdatasync(self._fd)
+        self.syncs += 1
+
+    def _roll(self) -> None:
+        """A new segment. It appears complete or not at all, after all before it was synced."""
+        number = self._segments[-1].number + 1 if self._segments else 0
+        path = self.folder / f"log-{number:016x}"
+        data = _header(number) + _state(self._hard)
+        self._create(path, data)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._segments.append(_Segment(number, path, size=len(data)))
+
+    def _save_snapshot(self, snapshot: Snapshot) -> None:
+        size = len(snapshot.data)
+        fields = _SNAPSHOT.pack(MAGIC, snapshot.index, snapshot.term, size, 0)[:-4]
+        crc = zlib.crc32(snapshot.data, zlib.crc32(fields))
+        path = self.folder / f"snap-{snapshot.index:016x}-{snapshot.term:016x}"
+        self._create(path, fields + crc.to_bytes(4, "big") + snapshot.data)
+        self._snapshot = snapshot
+        for older in sorted(self.folder.glob("snap-*")):
+            if older != path:
+                older.unlink()
+
+    def _remove_covered(self) -> None:
+        """Segments whose entries are all in the snapshot go, oldest first."""
+        while len(self._segments) > 1 and self._segments[0].last <= self._snapshot.index:
+            self._segments.pop(0).path.unlink()
+
+    def _create(self, path: Path, data: bytes) -> None:
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(data)
+        _sync_path(part)
+        part.rename(path)
+        _sync_path(self.folder)
+        self.syncs += 1
+
+    def close(self) -> None:
+        """Lets go of the directory."""
+        os.close(self._fd)
+        os.close(self._lock)
+
+
+def _header(number: int) -> bytes:
+    return _HEADER.pack(MAGIC, number, zlib.crc32(_NUMBER.pack(number)))
+
+
+def _record(payload: bytes) -> bytes:
+    length = len(payload)
+    return _RECORD.pack(length, zlib.crc32(_LENGTH.pack(length)), zlib.crc32(payload)) + payload
+
+
+def _state(hard: HardState) -> bytes:
+    voted = hard.vote is not None
+    return _record(_STATE.pack(STATE, hard.term, voted) + (hard.vote or "").encode())
+
+
+def _torn(data: bytes, at: int) -> bool:
+    """Was a part of the file from ``at`` on never written? (A file grows before its data come.)"""
+    while at < len(data):
+        end = (at // SECTOR + 1) * SECTOR
+        if not any(data[at:end]):
+            return True
+        at = end
+    return False
+
+
+def _damage(path: Path, at: int, what: str) -> StorageError:
+    return StorageError(
+        f"{path}: damaged at byte {at}: {what}. Something that was acknowledged may be lost; "
+        "restore the file, or replace this node by one with an empty directory and another name"
+    )
+
+
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
