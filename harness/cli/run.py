@@ -15,7 +15,8 @@ from harness.cli.session import run_once
 from harness.core.errors import UsageError
 from harness.core.plan import RunSpec
 from harness.core.verdict import ExitCode, worst_exit
-from reports import annotations, json_line
+from reports import json_line
+from reports.annotations import emit
 
 
 @click.command("run")
@@ -133,7 +134,7 @@ def run_command(
         records.append(record)
         if record.ending.exit_code is ExitCode.INTERRUPTED:
             break
-    annotations.emit(records, sys.stdout, os.environ)
+    emit(records, sys.stdout, os.environ)
     if as_json:
         for record in records:
             click.echo(json_line(record))
