@@ -13,7 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.units import parse_size, parse_time
 
 
-class Time(click.ParamType):
+class Time(click.ParamType[float]):
     """``60``, ``60s``, ``2m``, ``500ms``: seconds as a float."""
 
     name = "time"
@@ -30,7 +30,7 @@ class Time(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """``512M``, ``2G``: bytes."""
 
     name = "size"
@@ -43,7 +43,7 @@ class Size(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Milliseconds(click.ParamType):
+class Milliseconds(click.ParamType[tuple[int, ...]]):
     """``100,300``: whole milliseconds, at least one of them, all positive."""
 
     name = "ms[,ms…]"
