@@ -3,16 +3,16 @@
 All of them are made from one model (:mod:`reports.model`), which holds facts of the record only.
 """
 
-from __future__ import annotations
+# No ``from __future__ import annotations`` here: it would take the name of our own module.
 
 from pathlib import Path
 
 from harness.core.run import RunRecord
-from reports import html, junit
+from reports import annotations, html, junit
 from reports.machine import json_line
 from reports.model import build
 
-__all__ = ["json_line", "write"]
+__all__ = ["annotations", "html", "json_line", "junit", "write"]
 
 
 def write(record: RunRecord, folder: Path) -> Path:

@@ -32,7 +32,8 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
     else:
         out.append("")
     if record.ending.word == "invalid":
-        out += _wrapped(" ".join(report.explanation[2:]), glyphs)
+        for words in report.scene.circumstances if report.scene else _steps(report):
+            out += _wrapped(words, glyphs)
         if report.others:
             more = len(report.others)
             out += _wrapped(
@@ -54,7 +55,16 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
     return tuple(out)
 
 
+def _steps(report: Report) -> tuple[str, ...]:
+    """What led to a violation that is not about operations."""
+    return () if report.anomaly is None else report.anomaly.steps[:MOST_REASONS]
+
+
 def _wrapped(text: str, glyphs: Glyphs) -> list[str]:
     return textwrap.wrap(
-        glyphs.fit(text), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+        glyphs.fit(clean(text)),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
     )

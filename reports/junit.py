@@ -90,6 +90,9 @@ def _problem(case: ET.Element, tag: str, kind: str, sentence: str, report: Repor
         lines += ["", *timeline(report.scene), ""]
         for line in sentences(report.scene):
             lines += textwrap.wrap(line, COLUMNS)
+    elif tag == "failure" and report.anomaly is not None:
+        for step in report.anomaly.steps:
+            lines += textwrap.wrap(clean(step), COLUMNS)
     lines.append("")
     lines += [f"{command.label.lower()}: {command.text}" for command in report.commands]
     problem.text = "\n".join(lines) + "\n"
