@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,7 @@ from harness.core.operations import (
     Invoke,
     Operation,
     Outcome,
+    operation,
 )
 from harness.core.values import freeze, thaw
 
@@ -51,45 +52,41 @@ class _HeaderLine(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...] = ()
 
 
-class _InvokeLine(msgspec.Struct, omit_defaults=True):
-    index: int
-    type: str
+class _Called(msgspec.Struct, tag_field="type", tag="invoke", omit_defaults=True, gc=False):
+    """The line of a call. Fields that a stranger adds are skipped."""
+
     process: int
-    time: int
     f: str
-    key: Any = None
-    value: Any = None
-    node: str | None = None
-
-
-class _CompleteLine(msgspec.Struct, omit_defaults=True):
-    index: int
-    type: str
-    of: int
-    process: int
-    time: int
-    f: str
-    key: Any = None
-    value: Any = None
-    error: str | None = None
-    node: str | None = None
-    position: int | None = None
-
-
-class _Line(msgspec.Struct, gc=False):
-    """What a line may hold, as it is read; fields a stranger adds are skipped."""
-
-    type: Literal["invoke", "ok", "fail", "info"]
-    process: int
-    f: str | None = None
     index: int | None = None
-    of: int | None = None
     time: int | None = None
     key: Any = None
     value: Any = None
+    node: str | None = None
+
+
+class _Ended(msgspec.Struct, tag_field="type", tag="ok", omit_defaults=True, gc=False):
+    """The line of a completion. It repeats f and key for people; they are not read."""
+
+    process: int
+    index: int | None = None
+    of: int | None = None
+    time: int | None = None
+    value: Any = None
     error: str | None = None
     node: str | None = None
     position: int | None = None
+
+
+class _Failed(_Ended, tag="fail"):
+    pass
+
+
+class _Unknown(_Ended, tag="info"):
+    pass
+
+
+_Line: TypeAlias = _Called | _Ended | _Failed | _Unknown
+_OUTCOMES = {_Ended: Outcome.OK, _Failed: Outcome.FAIL, _Unknown: Outcome.INFO}
 
 
 class HistoryWriter:
@@ -103,16 +100,15 @@ class HistoryWriter:
         self._encoder = msgspec.json.Encoder()
         self._open: dict[int, Invoke] = {}
         self._file = path.open("wb", buffering=0)
-        self._put(
-            _HeaderLine(
-                format=FORMAT,
-                version=VERSION,
-                origin_monotonic_ns=header.origin_monotonic_ns,
-                started_utc=header.started_utc,
-                model=header.model,
-                nodes=header.nodes,
-            )
+        first = _HeaderLine(
+            format=FORMAT,
+            version=VERSION,
+            origin_monotonic_ns=header.origin_monotonic_ns,
+            started_utc=header.started_utc,
+            model=header.model,
+            nodes=header.nodes,
         )
+        self._file.write(self._encoder.encode(first) + b"\n")
 
     def write(self, event: Event) -> None:
         """Appends one event.
@@ -123,42 +119,37 @@ class HistoryWriter:
         match event:
             case Invoke(index, process, node, at_ns, call):
                 self._open[index] = event
-                self._put(
-                    _InvokeLine(
-                        index=index,
-                        type="invoke",
-                        process=process,
-                        time=at_ns,
-                        f=call.f,
-                        key=thaw(call.key),
-                        value=thaw(call.value),
-                        node=node,
-                    )
-                )
+                line: dict[str, object] = {
+                    "index": index,
+                    "type": "invoke",
+                    "process": process,
+                    "time": at_ns,
+                    "f": call.f,
+                    "key": thaw(call.key),
+                    "value": thaw(call.value),
+                    "node": node,
+                }
             case Complete(index, of, at_ns, completion):
                 invoke = self._open.pop(of)
-                self._put(
-                    _CompleteLine(
-                        index=index,
-                        type=completion.outcome.value,
-                        of=of,
-                        process=invoke.process,
-                        time=at_ns,
-                        f=invoke.call.f,
-                        key=thaw(invoke.call.key),
-                        value=thaw(completion.value),
-                        error=completion.error,
-                        node=completion.node or invoke.node,
-                        position=completion.position,
-                    )
-                )
+                line = {
+                    "index": index,
+                    "type": completion.outcome.value,
+                    "of": of,
+                    "process": invoke.process,
+                    "time": at_ns,
+                    "f": invoke.call.f,
+                    "key": thaw(invoke.call.key),
+                    "value": thaw(completion.value),
+                    "error": completion.error,
+                    "node": completion.node or invoke.node,
+                    "position": completion.position,
+                }
+        known = {name: item for name, item in line.items() if item is not None}
+        self._file.write(self._encoder.encode(known) + b"\n")
 
     def close(self) -> None:
         """Idempotent."""
         self._file.close()
-
-    def _put(self, line: msgspec.Struct) -> None:
-        self._file.write(self._encoder.encode(line) + b"\n")
 
 
 def read_jsonl(raw: bytes, path: str) -> tuple[Header, History]:
@@ -251,71 +242,57 @@ class _Trouble(Exception):
         self.place = place
 
 
-def _pair(lines: list[_Line], times: Sequence[int]) -> list[Operation]:
+def _pair(lines: Sequence[_Line], times: Sequence[int]) -> list[Operation]:
     """Calls with their completions: by ``of`` where it is given, by process where it is not.
 
     Raises:
         _Trouble: an event does not fit.
     """
-    operations: list[Operation | None] = []
-    calls: dict[int, tuple[int, int]] = {}
+    operations: list[Operation | _Called] = []
+    starts: list[int] = []
+    slots: dict[int, int] = {}
     waiting: dict[int, int] = {}
     for place, line in enumerate(lines):
-        process = line.process
-        if line.type == "invoke":
+        if isinstance(line, _Called):
             index = place if line.index is None else line.index
-            if index in calls:
+            if index in slots:
                 raise _Trouble(place, f"index {index} is there a second time")
-            if line.f is None:
-                raise _Trouble(place, "a call needs the field f")
-            if process in waiting:
-                raise _Trouble(
-                    place, f"process {process} calls before its call {waiting[process]} ended"
-                )
-            calls[index] = (len(operations), place)
-            waiting[process] = index
-            operations.append(None)
+            before = waiting.setdefault(line.process, index)
+            if before != index:
+                raise _Trouble(place, f"process {line.process} calls before {before} ended")
+            slots[index] = len(operations)
+            operations.append(line)
+            starts.append(times[place])
             continue
-        of = waiting.get(process) if line.of is None else line.of
-        slot, called = calls.get(of, (-1, -1)) if of is not None else (-1, -1)
-        if of is None or slot < 0 or waiting.get(lines[called].process) != of:
-            named = f"process {process}" if of is None else f"call {of}"
-            raise _Trouble(place, f"{line.type!r} ends {named}, which has no open call")
-        del waiting[lines[called].process]
-        operations[slot] = _operation(of, lines[called], times[called], line, times[place])
-    for of in waiting.values():
-        slot, called = calls[of]
-        operations[slot] = _operation(of, lines[called], times[called], None, 0)
-    return [operation for operation in operations if operation is not None]
-
-
-def _operation(index: int, call: _Line, start: int, end: _Line | None, end_ns: int) -> Operation:
-    asked = Call(call.f or "", _value(call.key), _value(call.value))
-    if end is None:
-        return Operation(
-            index,
+        of = waiting.get(line.process) if line.of is None else line.of
+        slot = None if of is None else slots.get(of)
+        call = None if slot is None else operations[slot]
+        if of is None or slot is None or not isinstance(call, _Called):
+            named = f"process {line.process}" if of is None else f"call {of}"
+            raise _Trouble(place, f"this ends {named}, which has no open call")
+        del waiting[call.process]
+        outcome = _OUTCOMES[line.__class__]
+        operations[slot] = Operation(
+            of,
             call.process,
-            asked,
-            Outcome.INFO,
-            start,
-            None,
-            None,
-            "no completion recorded",
-            call.node,
+            Call(call.f, _value(call.key), _value(call.value)),
+            outcome,
+            starts[slot],
+            None if outcome is Outcome.INFO else times[place],
+            _value(line.value),
+            line.error,
+            line.node or call.node,
+            line.position,
         )
-    outcome = _OUTCOMES[end.type]
-    return Operation(
-        index,
-        call.process,
-        asked,
-        outcome,
-        start,
-        None if outcome is Outcome.INFO else end_ns,
-        _value(end.value),
-        end.error,
-        end.node or call.node,
-        end.position,
-    )
+    return [
+        operation if isinstance(operation, Operation) else _unended(index, operation, starts[slot])
+        for (index, slot), operation in zip(slots.items(), operations, strict=True)
+    ]
+
+
+def _unended(index: int, call: _Called, start: int) -> Operation:
+    asked = Call(call.f, _value(call.key), _value(call.value))
+    return operation(Invoke(index, call.process, call.node, start, asked), None)
 
 
 def _value(data: Any) -> Any:
@@ -350,5 +327,4 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _SCALARS = frozenset({int, str, type(None), bool, float})
