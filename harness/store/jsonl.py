@@ -52,7 +52,7 @@ class _HeaderLine(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...] = ()
 
 
-class _Called(msgspec.Struct, tag_field="type", tag="invoke", omit_defaults=True, gc=False):
+class _Called(msgspec.Struct, tag_field="type", tag="invoke", gc=False):
     """The line of a call. Fields that a stranger adds are skipped."""
 
     process: int
@@ -64,7 +64,7 @@ class _Called(msgspec.Struct, tag_field="type", tag="invoke", omit_defaults=True
     node: str | None = None
 
 
-class _Ended(msgspec.Struct, tag_field="type", tag="ok", omit_defaults=True, gc=False):
+class _Ended(msgspec.Struct, tag_field="type", tag="ok", gc=False):
     """The line of a completion. It repeats f and key for people; they are not read."""
 
     process: int
@@ -285,8 +285,8 @@ def _pair(lines: Sequence[_Line], times: Sequence[int]) -> list[Operation]:
             line.position,
         )
     return [
-        operation if isinstance(operation, Operation) else _unended(index, operation, starts[slot])
-        for (index, slot), operation in zip(slots.items(), operations, strict=True)
+        item if isinstance(item, Operation) else _unended(index, item, starts[slot])
+        for (index, slot), item in zip(slots.items(), operations, strict=True)
     ]
 
 
