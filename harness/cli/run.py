@@ -102,6 +102,10 @@ def run_command(
     """Start a cluster, drive it, hurt it, and judge what it promised."""
     if time_limit <= 0:
         raise UsageError("--time-limit must be more than 0")
+    if len(election_timeout) not in (2, nodes):
+        raise UsageError(
+            f"--election-timeout takes a range (two numbers) or a number for each of {nodes} nodes"
+        )
     names = tuple(name.strip() for name in nemesis.split(",") if name.strip())
     first = seed if seed is not None else secrets.randbelow(10**7)
     records = []
