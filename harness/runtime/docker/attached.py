@@ -1,0 +1,144 @@
+"""An agent in a container: spoken to over the streams that the engine attaches us to.
+
+This is the lifeline. The container's standard input is this connection and no other: when the
+harness dies, however it dies, the kernel closes its sockets, the engine closes the agent's
+standard input, and the agent undoes what it did and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+
+from harness.runtime.docker.engine import ContainerSpec, Engine
+from harness.runtime.docker.frames import STDERR, STDOUT, Demultiplexer
+from harness.runtime.docker.images import CODE
+from harness.runtime.wire import agent_command
+
+PYTHON = "/usr/local/bin/python3"
+HOMES = "/homes"
+"""Where the agent sees the nodes' homes."""
+
+_CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "KILL", "DAC_OVERRIDE")
+_SECURITY = ("seccomp=unconfined", "apparmor=unconfined", "label=disable")
+_CHUNK = 1 << 16
+_LEAVE_S = 5.0
+_LAST_LINES = 5
+
+
+def agent_container(
+    name: str,
+    image: str,
+    labels: dict[str, str],
+    command: Sequence[str] | None = None,
+    homes: str | None = None,
+) -> ContainerSpec:
+    """The agent's container; with ``command`` something else that needs the same hands.
+
+    What each capability is for: NET_ADMIN rules, shaping, interfaces; NET_RAW iptables' socket;
+    SYS_ADMIN setns into a node's network, and the namespaces in which means are tried;
+    SYS_PTRACE to open those of processes of other users; KILL to signal them; DAC_OVERRIDE to
+    write the clock's file into a home that is another user's. Docker's seccomp profile forbids
+    setns and unshare, its AppArmor profile signals to other containers. Never SYS_TIME: ``date``
+    here would set the host's clock.
+    """
+    return ContainerSpec(
+        name=name,
+        image=image,
+        command=tuple(command or agent_command(PYTHON, CODE)),
+        labels=labels,
+        mounts=((homes, HOMES),) if homes else (),
+        capabilities=_CAPABILITIES,
+        security=_SECURITY,
+        of_host=True,
+        stdin=True,
+    )
+
+
+class AttachedWire:
+    """See :class:`~harness.runtime.wire.Wire`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frames = Demultiplexer()
+        self._lines: deque[bytes] = deque()
+        self._partial = b""
+        self._errors = b""
+        self._said: deque[str] = deque(maxlen=_LAST_LINES)
+        self._ended = asyncio.Event()
+
+    @classmethod
+    async def over(cls, attached: socket.socket) -> AttachedWire:
+        """On the socket of :meth:`~harness.runtime.docker.engine.Engine.attach`."""
+        attached.setblocking(False)
+        return cls(*await asyncio.open_connection(sock=attached))
+
+    async def send(self, line: bytes) -> None:
+        """See the protocol."""
+        self._writer.write(line)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        """See the protocol."""
+        while not self._lines:
+            data = await self._read()
+            if not data:
+                self._ended.set()
+                return b""
+            for stream, payload in self._frames.feed(data):
+                if stream == STDOUT:
+                    *lines, self._partial = (self._partial + payload).split(b"\n")
+                    self._lines += [line + b"\n" for line in lines]
+                elif stream == STDERR:
+                    *lines, self._errors = (self._errors + payload).split(b"\n")
+                    self._said += [line.decode(errors="replace").strip() for line in lines]
+        return self._lines.popleft()
+
+    async def close(self) -> None:
+        """See the protocol. An agent that does not leave loses its connection."""
+        with suppress(OSError, RuntimeError):
+            self._writer.write_eof()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _LEAVE_S)
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    def last_words(self) -> str:
+        """See the protocol."""
+        return "; ".join(self._said)
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._reader.read(_CHUNK)
+        except OSError:
+            return b""
+
+
+def ask(engine: Engine, spec: ContainerSpec, line: bytes, timeout_s: float) -> tuple[bytes, str]:
+    """Runs a throw-away container: one line in, one line out (or all it says until it ends).
+
+    Returns the line and what it wrote to its standard error. Blocks.
+
+    Raises:
+        EngineFailure: it could not be run.
+        TimeoutError: nothing came.
+    """
+    container = engine.create(spec)
+    try:
+        frames, out, errors = Demultiplexer(), b"", b""
+        with engine.attach(container) as attached:
+            attached.settimeout(timeout_s)
+            engine.start(container)
+            attached.sendall(line)
+            while b"\n" not in out and (data := attached.recv(_CHUNK)):
+                for stream, payload in frames.feed(data):
+                    out += payload if stream == STDOUT else b""
+                    errors += payload if stream == STDERR else b""
+    finally:
+        engine.remove(container)
+    return out, errors.decode(errors="replace").strip()

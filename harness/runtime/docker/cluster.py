@@ -1,0 +1,259 @@
+"""A cluster of containers: built side by side, removed whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.core.errors import EnvironmentFailure, UsageError
+from harness.core.protocols import (
+    ClockControl,
+    NetworkControl,
+    Place,
+    ProcessControl,
+    Provision,
+    ServerSpec,
+)
+from harness.runtime.docker import images, subnets
+from harness.runtime.docker.attached import HOMES, PYTHON, AttachedWire, agent_container
+from harness.runtime.docker.calls import Calls, complete
+from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
+from harness.runtime.docker.owner import RUN, Owner, labels
+from harness.runtime.hands import Clocks, Processes, prepare_network
+from harness.runtime.wire import Agent
+
+HOME = "/node"
+"""A node's home as its server sees it."""
+
+_OVERLAP = 403
+_REMOVAL_TRIES = 20
+
+
+@dataclass(slots=True)
+class DockerCluster:
+    """See :class:`~harness.core.protocols.Cluster`."""
+
+    runtime: str
+    nodes: tuple[str, ...]
+    addresses: Mapping[str, str]
+    network: NetworkControl
+    processes: ProcessControl
+    clocks: ClockControl
+    notes: tuple[str, ...]
+    folder: Path
+
+    def place(self, node: str) -> Place:
+        """See the protocol."""
+        return Place(node, self.addresses, PYTHON, images.CODE, HOME)
+
+    def home(self, node: str) -> Path:
+        """See the protocol."""
+        return self.folder / node
+
+    async def dial(
+        self, node: str, port: int, timeout_s: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See the protocol."""
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.open_connection(self.addresses[node], port)
+
+
+def table_name(run_id: str) -> str:
+    """The run's firewall table on the engine's host."""
+    return f"harness_{run_id.replace('-', '_')}"
+
+
+def bridge_name(run_id: str) -> str:
+    """The run's bridge on the engine's host; the kernel takes at most 15 characters."""
+    name = f"qh-{run_id}"
+    return name if len(name) <= 15 else f"qh-{zlib.crc32(run_id.encode()):08x}"
+
+
+@dataclass(slots=True)
+class Builder:
+    """One cluster's making and end. What it makes carries the run's label, by which it ends."""
+
+    engine: Engine
+    request: Provision
+    image: str
+    user: str
+    notes: list[str]
+    calls: Calls = field(default_factory=Calls)
+    owner: Owner = field(default_factory=Owner.here)
+    agent: Agent | None = None
+    containers: dict[str, str] = field(default_factory=dict)
+
+    def name(self, what: str) -> str:
+        """The name of one of this run's things."""
+        return f"harness-{self.request.run_id}-{what}"
+
+    def labels(self, role: str, node: str = "") -> dict[str, str]:
+        """The labels of one of this run's things."""
+        return labels(self.request.run_id, self.owner, role, node)
+
+    async def build(self) -> DockerCluster:
+        """The cluster.
+
+        Raises:
+            EnvironmentFailure: it cannot be had; call :meth:`end` all the same.
+        """
+        request = self.request
+        for node in request.nodes:
+            (request.folder / node).mkdir(parents=True, exist_ok=True)
+        agent, addresses = await asyncio.gather(self._start_agent(), self._make_network())
+        inits = await asyncio.gather(
+            *(self._start_node(node, address) for node, address in addresses.items())
+        )
+        for (node, address), init in zip(addresses.items(), inits, strict=True):
+            home = f"{HOMES}/{node}"
+            await agent.request("register", node=node, init=init, address=address, home=home)
+        network, picked = await prepare_network(
+            agent, request.nodes, table_name(request.run_id), request.firewall
+        )
+        return DockerCluster(
+            runtime="docker",
+            nodes=request.nodes,
+            addresses=addresses,
+            network=network,
+            processes=Processes(agent, request.nodes, self._spawn),
+            clocks=Clocks(agent),
+            notes=(*self.notes, *picked),
+            folder=request.folder,
+        )
+
+    async def end(self) -> list[str]:
+        """Removes everything; returns what could not be removed, in words. Never raises."""
+        await self.calls.settle()
+        if self.agent is not None:
+            await self.agent.close()
+        mine = f"{RUN}={self.request.run_id}"
+        trouble: list[str] = []
+        try:
+            found = await self.calls(self.engine.containers, mine)
+            ends = [self.calls(self.engine.remove, container.id) for container in found]
+            trouble += [
+                str(error)
+                for error in await asyncio.gather(*ends, return_exceptions=True)
+                if error is not None
+            ]
+            for network in await self.calls(self.engine.networks, mine):
+                await self._remove_network(network.id)
+        except EngineFailure as error:
+            trouble.append(str(error))
+        return trouble
+
+    async def _start_agent(self) -> Agent:
+        spec = agent_container(
+            self.name("agent"),
+            self.image,
+            self.labels("agent"),
+            homes=str(self.request.folder.resolve()),
+        )
+        container = await self.calls(self.engine.create, spec)
+        wire = await AttachedWire.over(await self.calls(self.engine.attach, container))
+        self.agent = Agent(wire)
+        await self.calls(self.engine.start, container)
+        await self.agent.start()
+        return self.agent
+
+    async def _make_network(self) -> Mapping[str, str]:
+        run_id = self.request.run_id
+        if len(self.request.nodes) > subnets.MAX_NODES:
+            raise UsageError(f"at most {subnets.MAX_NODES} nodes fit into a network")
+        taken = [*await self.calls(self.engine.subnets), *subnets.host_routes()]
+        refused = "every candidate is in use"
+        for subnet in subnets.candidates(run_id, taken):
+            try:
+                await self.calls(
+                    self.engine.create_network,
+                    self.name("net"),
+                    subnet,
+                    subnets.gateway(subnet),
+                    bridge_name(run_id),
+                    self.labels("network"),
+                )
+            except EngineFailure as error:
+                if error.status != _OVERLAP:
+                    raise
+                # Somebody took it since we looked.
+                refused = str(error)
+                continue
+            return subnets.addresses(subnet, self.request.nodes)
+        raise EnvironmentFailure(f"no subnet is free for the nodes: {refused}")
+
+    async def _start_node(self, node: str, address: str) -> int:
+        # A single process that only waits: the node's server comes and goes beside it. It can
+        # do without capabilities, and so can the server.
+        spec = ContainerSpec(
+            name=self.name(node),
+            image=self.image,
+            command=("sleep", "infinity"),
+            labels=self.labels("node", node),
+            hostname=node,
+            user=self.user,
+            mounts=((str((self.request.folder / node).resolve()), HOME),),
+            network=self.name("net"),
+            address=address,
+            security=("no-new-privileges", "label=disable"),
+        )
+        container = await self.calls(self.engine.create, spec)
+        self.containers[node] = container
+        await self.calls(self.engine.start, container)
+        return await self.calls(self.engine.pid, container)
+
+    async def _spawn(self, node: str, spec: ServerSpec) -> None:
+        await self.calls(
+            self.engine.execute,
+            self.containers[node],
+            ("sh", "-c", 'exec "$@" >>log.txt 2>&1 </dev/null', "sh", *spec.argv),
+            env={"HOME": HOME, "LANG": "C.UTF-8", **spec.env},
+            user=self.user,
+            workdir=HOME,
+        )
+
+    async def _remove_network(self, network: str) -> None:
+        # The engine lets go of a removed container's endpoint a moment later.
+        for _ in range(_REMOVAL_TRIES):
+            try:
+                await self.calls(self.engine.remove_network, network)
+            except EngineFailure as error:
+                if error.status == 404:
+                    return
+                last = error
+                await asyncio.sleep(0.05)
+            else:
+                return
+        raise last
+
+
+@asynccontextmanager
+async def provisioned(builder: Builder) -> AsyncIterator[DockerCluster]:
+    """The cluster while the block runs; every trace of it is removed afterwards.
+
+    Raises:
+        EnvironmentFailure: it cannot be built, or something was left behind.
+    """
+    try:
+        yield await builder.build()
+    except BaseException as error:
+        for words in await complete(builder.end()):
+            error.add_note(f"left behind: {words}")
+        raise
+    trouble = await complete(builder.end())
+    if trouble:
+        raise EnvironmentFailure(f"left behind: {'; '.join(trouble)} (run `harness clean`)")
+
+
+def node_user(rootless: bool) -> str:
+    """Whom the servers run as, so that their files can be removed by who runs the harness.
+
+    Empty for the image's own (root): as root, and where the engine's root is this user already.
+    """
+    if rootless or not hasattr(os, "getuid") or os.getuid() == 0:
+        return ""
+    return f"{os.getuid()}:{os.getgid()}"
