@@ -63,7 +63,7 @@ def data(report: Report, figures: Figures) -> str:
         "total": figures.total,
         "marked": sorted(marked),
         "culprit": report.anomaly.culprit if report.anomaly else None,
-        "key": "" if report.scene is None else report.scene.key,
+        "blame": report.blame,
         "rows": pack(figures.rows),
     }
     return escape(content)

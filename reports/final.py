@@ -10,8 +10,9 @@ from pathlib import Path
 
 from reports.glyphs import UNICODE, Glyphs
 from reports.model import Report, fault_summary, report_path
+from reports.scene import Scene
 from reports.textline import WIDTH, sentences, timeline
-from reports.words import clean, path_words
+from reports.words import clean, counted, path_words
 
 MOST_REASONS = 6
 
@@ -27,21 +28,11 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
     out = [f"{head}{f'(exit code {code})':>{max(2, WIDTH - len(head))}}"]
     out += _wrapped(report.headline, glyphs)
     if report.scene is not None:
-        picture = timeline(report.scene, glyphs)
-        out += ["", *(picture or sentences(report.scene, glyphs)), ""]
+        out += ["", *_picture(report.scene, glyphs), ""]
     else:
         out.append("")
-    if record.ending.word == "invalid":
-        for words in report.scene.circumstances if report.scene else _steps(report):
-            out += _wrapped(words, glyphs)
-        if report.others:
-            more = len(report.others)
-            out += _wrapped(
-                f"{more} more violation{'s' if more > 1 else ''} in the report.", glyphs
-            )
-    else:
-        for reason in report.explanation[:MOST_REASONS]:
-            out += _wrapped(reason, glyphs)
+    for words in _why(report):
+        out += _wrapped(words, glyphs)
     out += _wrapped(f"{report.counts.words()}. {fault_summary(record)}.", glyphs)
     for result in record.results:
         mark = {"valid": "✓", "invalid": "✕", "unknown": "?"}[result.verdict.value]
@@ -50,14 +41,40 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
     if path is not None:
         out.append(f"  {'report':<12} {glyphs.fit(clean(path_words(path)))}")
     out += [
-        f"  {command.label.lower():<12} {glyphs.fit(command.text)}" for command in report.commands
+        f"  {command.label.lower():<12} {glyphs.fit(command.text)}"
+        for command in reversed(report.commands)
     ]
     return tuple(out)
 
 
-def _steps(report: Report) -> tuple[str, ...]:
-    """What led to a violation that is not about operations."""
-    return () if report.anomaly is None else report.anomaly.steps[:MOST_REASONS]
+def _picture(scene: Scene, glyphs: Glyphs) -> list[str]:
+    """The picture, or what it would have shown in sentences: the last ones, with the culprit."""
+    drawn = timeline(scene, glyphs)
+    if drawn:
+        return list(drawn)
+    told = sentences(scene, glyphs)
+    lines = [line for words in told[-MOST_REASONS:] for line in _wrapped(words, glyphs)]
+    if len(told) > MOST_REASONS:
+        left_out = counted(len(told) - MOST_REASONS, "more operation")
+        lines += _wrapped(f"{left_out} in the report.", glyphs)
+    return lines
+
+
+def _why(report: Report) -> list[str]:
+    """What the headline does not say yet; undecided checks speak for themselves below."""
+    match report.record.ending.word:
+        case "invalid":
+            told = list(report.circumstances)
+            if report.scene is None and report.anomaly is not None:
+                steps = (clean(step) for step in report.anomaly.steps[:MOST_REASONS])
+                told = [*(step for step in steps if step != report.headline), *told]
+            if report.others:
+                told.append(f"{counted(len(report.others), 'more violation')} in the report.")
+            return told
+        case "inadequate":
+            return [words for words in report.explanation if words not in report.headline]
+        case _:
+            return []
 
 
 def _wrapped(text: str, glyphs: Glyphs) -> list[str]:

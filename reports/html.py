@@ -85,7 +85,7 @@ def render_report(report: Report, plotting: library.Library | None = None) -> st
         fault_summary=fault_summary(record).partition(", ")[::2],
         started=started(record.started_utc),
         also=_also(report),
-        picture=None if report.scene is None else timeline.draw(report.scene, "ce"),
+        picture=timeline.draw(report.scene, "ce") if report.scene and report.drawn else None,
         picture_beside=_beside(report),
         picture_nodes=_nodes(report),
         picture_run=overview.draw(report, found, "run-still"),
@@ -170,7 +170,7 @@ def _also(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _beside(report: Report) -> Markup | None:
-    if report.scene is None or not report.scene.context:
+    if report.scene is None or not report.scene.context or not report.drawn:
         return None
     return timeline.draw(report.scene, "beside", context=True)
 
@@ -256,10 +256,10 @@ def _rows(report: Report, found: Figures) -> list[Row]:
     culprit = None if anomaly is None else anomaly.culprit
     place = next((n for n, item in enumerate(rows) if item.index == culprit), 0)
     first = max(0, min(place - ROWS // 2, len(rows) - ROWS))
-    return [_row(item, culprit) for item in rows[first : first + ROWS]]
+    return [_row(item, culprit, report.blame) for item in rows[first : first + ROWS]]
 
 
-def _row(item: Operation, culprit: int | None) -> Row:
+def _row(item: Operation, culprit: int | None, blame: str) -> Row:
     bad = item.index == culprit
     outcome = embedded.WORDS[OUTCOMES.index(item.outcome)]
     cells = (
@@ -271,7 +271,7 @@ def _row(item: Operation, culprit: int | None) -> Row:
         embedded.key_text(item),
         embedded.value_text(item),
     )
-    words = "✕ impossible" if bad else outcome
+    words = blame if bad else outcome
     if item.error and not bad:
         words = f"{outcome}: {shorten(item.error, 80)}"
     return Row((*cells, words), outcome, bad)

@@ -6,6 +6,7 @@ Everything in it is a fact of the record. Why a system misbehaved is a guess, an
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.core.faults import FaultRecord
 from harness.core.operations import Operation, Outcome
 from harness.core.run import RunRecord
 from harness.core.verdict import Anomaly, CheckResult, Verdict
-from reports.scene import Scene, scene_of
+from reports.scene import MOST_DRAWN, Scene, circumstances, culprit_of, scene_of
 from reports.words import (
     check_command,
     clean,
@@ -55,10 +56,13 @@ BROKEN = {
 """Checker → what its violation is called; others are called by the anomaly's kind."""
 
 PROMISES = {
+    "append": "every acknowledged element is in the list once, in one order for everybody",
+    "counter": "a read counts every acknowledged addition, and none that was never asked for",
     "linearizable": "every operation takes effect at one instant between its call and its return",
     "liveness": "a healed cluster serves again",
     "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
     "one-leader": "no term has two leaders",
+    "set": "every acknowledged element is in every later read, and nothing that nobody added",
 }
 """Checker → the promise it holds the system to, to complete "… promises that …"."""
 
@@ -111,6 +115,7 @@ class Report:
         explanation: who promised what, which node answered in which state, what limited the run.
         anomaly: the violation that is shown, from ``judge``; the ``others`` are listed.
         scene: the operations that are enough to show it; None when it is not about operations.
+        circumstances: who answered the operation that is blamed, and in which state.
         tested: how many operations were called while a proven fault was in force.
     """
 
@@ -121,6 +126,7 @@ class Report:
     tone: str
     headline: str
     explanation: tuple[str, ...]
+    circumstances: tuple[str, ...]
     commands: tuple[Command, ...]
     counts: Counts
     faults: tuple[FaultView, ...]
@@ -134,6 +140,16 @@ class Report:
     def title(self) -> str:
         """``INVALID: not linearizable``."""
         return f"{self.word}: {self.what}"
+
+    @property
+    def blame(self) -> str:
+        """What the culprit's row is marked with."""
+        return "✕ impossible" if self.scene is not None else "✕ violation"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the counterexample is small enough for a picture."""
+        return self.scene is not None and len(self.scene.actors) <= MOST_DRAWN
 
     @property
     def violation_ns(self) -> int | None:
@@ -155,6 +171,8 @@ def build(record: RunRecord) -> Report:
     tested = len(_called_during(operations, starts, proven))
     word = record.ending.word
     scene = None if anomaly is None else scene_of(record, anomaly)
+    blamed = None if anomaly is None else culprit_of(record, anomaly)
+    around = circumstances(record, blamed)
     return Report(
         record=record,
         mark=MARKS.get(word, "▲"),
@@ -162,7 +180,8 @@ def build(record: RunRecord) -> Report:
         what=_what(record, judge, anomaly),
         tone=TONES.get(word, "warn"),
         headline=shorten(record.ending.sentence),
-        explanation=_explanation(record, judge, anomaly, scene, counts, tested, len(proven)),
+        explanation=_explanation(record, judge, anomaly, around, counts),
+        circumstances=around,
         commands=_commands(record),
         counts=counts,
         faults=faults,
@@ -266,33 +285,33 @@ def _commands(record: RunRecord) -> tuple[Command, ...]:
     return (Command("Run again", run_command(record.plan)), again)
 
 
+def _kinds(record: RunRecord) -> str:
+    """``Faults: 3 partition, 1 kill, 1 clock.``"""
+    kinds = Counter(clean(fault.kind) for fault in record.faults)
+    return "Faults: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()) + "."
+
+
 def _explanation(
     record: RunRecord,
     judge: CheckResult | None,
     anomaly: Anomaly | None,
-    scene: Scene | None,
+    around: tuple[str, ...],
     counts: Counts,
-    tested: int,
-    proven: int,
 ) -> tuple[str, ...]:
     name = target_name(record)
     match record.ending.word:
         case "invalid" if judge is not None:
             promise = PROMISES.get(judge.checker)
             held = f"{name} is held to this: {promise}." if promise else ""
-            kind = f"Found: {clean(anomaly.kind)}." if anomaly is not None else ""
-            facts = scene.circumstances if scene is not None else ()
-            return tuple(item for item in (held, kind, *facts) if item)
+            known = anomaly is None or anomaly.kind == _what(record, judge, anomaly)
+            kind = "" if anomaly is None or known else f"Found: {clean(anomaly.kind)}."
+            return tuple(item for item in (held, kind, *around) if item)
         case "valid":
             checks = ", ".join(clean(result.checker) for result in record.results) or "nothing"
             what = f"Checked: {checks}."
             if not record.faults:
                 return (what, f"{counted(counts.total, 'operation')}, without any fault.")
-            during = (
-                f"{count(tested)} of {counted(counts.total, 'operation')} were called "
-                f"during {counted(proven, 'proven fault')}."
-            )
-            return (what, during, "A valid verdict covers this run, not every run.")
+            return (what, _kinds(record), "A valid verdict covers this run, not every run.")
         case "unknown":
             return limits_hit(record)
         case "inadequate":

@@ -20,7 +20,7 @@ from harness.core.plan import Plan
 from harness.core.protocols import NodeStatus
 from harness.core.units import SECOND
 from harness.core.verdict import CheckResult
-from reports.scene import in_minority
+from reports.scene import cut_off
 
 RECENT = 1000
 """Answers that the quantiles and the rate look back on."""
@@ -110,7 +110,8 @@ class Progress:
 
     def role(self, node: str) -> tuple[str, str]:
         """(role, remarks) of a node: ``("LEADER ?", "term 3  cut off")``."""
-        apart = "cut off" if any(in_minority(fault, node) for fault in self.active()) else ""
+        nodes = self.plan.nodes if self.plan else ()
+        apart = "cut off" if cut_off(self.active(), nodes, node) else ""
         status = self.statuses.get(node)
         if status is None:
             return "no answer", apart

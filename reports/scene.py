@@ -7,18 +7,22 @@ out for looks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation
 from harness.core.run import RoleSpan, RunRecord
 from harness.core.units import show_ms
-from harness.core.values import Value, show
+from harness.core.values import Record, Value, show
 from harness.core.verdict import Anomaly, LaneSegment
 from reports.words import clean, joined, numeral, shorten
 
 CONTEXT_LIMIT = 12
 """Concurrent operations that are shown beside a counterexample; more would hide it."""
+
+MOST_DRAWN = 16
+"""Operations in one picture; more are told, not drawn."""
 
 LABEL = 30
 """Characters of an operation in a picture; its sentence has all of them."""
@@ -56,7 +60,6 @@ class Scene:
         key: the key, for people; empty when there is none.
         window: run nanoseconds of the first call and of the last instant that matters.
         faults: those in force within the window.
-        circumstances: sentences on who answered the culprit, and in which state.
     """
 
     actors: tuple[Actor, ...]
@@ -67,11 +70,17 @@ class Scene:
     key: str
     window: tuple[int, int]
     faults: tuple[FaultRecord, ...]
-    circumstances: tuple[str, ...]
 
 
 def scene_of(record: RunRecord, anomaly: Anomaly) -> Scene | None:
-    """The scene of an anomaly; None when it names no operation of the history."""
+    """The scene of an anomaly.
+
+    None when it names no operation of the history, or a single one and nothing that contradicts
+    it: such an anomaly is about nodes, or could not be explained by operations.
+    """
+    alone = len(anomaly.operations) < 2 and not anomaly.lane and not anomaly.legal
+    if alone:
+        return None
     wanted = {index: place for place, index in enumerate(anomaly.operations)}
     chosen = [item for item in record.history.operations if item.index in wanted]
     if not chosen:
@@ -100,8 +109,15 @@ def scene_of(record: RunRecord, anomaly: Anomaly) -> Scene | None:
         key="" if anomaly.key is None else shorten(show(anomaly.key), 18),
         window=window,
         faults=tuple(fault for fault in record.faults if overlaps(fault, *window)),
-        circumstances=_circumstances(record, actors),
     )
+
+
+def culprit_of(record: RunRecord, anomaly: Anomaly) -> Operation | None:
+    """The operation that the anomaly blames, if it blames one."""
+    if anomaly.culprit is None:
+        return None
+    wanted = anomaly.culprit
+    return next((item for item in record.history.operations if item.index == wanted), None)
 
 
 def overlaps(fault: FaultRecord, start: int, end: int) -> bool:
@@ -161,9 +177,8 @@ def _clip(lane: tuple[LaneSegment, ...], window: tuple[int, int]) -> tuple[LaneS
     )
 
 
-def _circumstances(record: RunRecord, actors: tuple[Actor, ...]) -> tuple[str, ...]:
-    """Who answered the culprit, and what traces and faults say of that node at the time."""
-    culprit = next((actor.operation for actor in actors if actor.culprit), None)
+def circumstances(record: RunRecord, culprit: Operation | None) -> tuple[str, ...]:
+    """Who answered, and what traces and faults say of that node at the time."""
     if culprit is None or culprit.node is None:
         return ()
     at_ns = culprit.start if culprit.end is None else culprit.end
@@ -172,17 +187,17 @@ def _circumstances(record: RunRecord, actors: tuple[Actor, ...]) -> tuple[str, .
     if since is not None:
         said.append(f"cut off from the majority for {show_ms(at_ns - since)}")
     role = role_at(record, culprit.node, at_ns)
-    rivals = [
-        span
-        for span in leaders_at(record, at_ns)
-        if span.node != culprit.node and (role is None or span.term != role.term)
-    ]
     if role is not None and role.role == "leader":
-        rival = max(rivals, key=lambda span: span.term, default=None)
-        still = "still calling itself leader" if rival else "calling itself leader"
-        said.append(f"{still} of term {role.term}")
-        if rival is not None:
-            said.append(f"while {clean(rival.node)} was leading term {rival.term}")
+        others = [span for span in leaders_at(record, at_ns) if span.node != culprit.node]
+        other = max(others, key=lambda span: span.term, default=None)
+        if other is None or other.term == role.term:
+            said.append(f"calling itself leader of term {role.term}")
+        elif other.term > role.term:
+            said.append(f"still calling itself leader of term {role.term}")
+            said.append(f"while {clean(other.node)} was leading term {other.term}")
+        else:
+            said.append(f"leading term {role.term}")
+            said.append(f"while {clean(other.node)} still called itself leader of {other.term}")
     elif role is not None:
         said.append(f"a {clean(role.role)} in term {role.term}")
     return (", ".join(said) + ".",)
@@ -204,25 +219,36 @@ def leaders_at(record: RunRecord, at_ns: int) -> tuple[RoleSpan, ...]:
 
 
 def cut_off_since(record: RunRecord, node: str, at_ns: int) -> int | None:
-    """Since when a proven partition had kept ``node`` apart from a majority; None: it had not."""
-    began = [
-        fault.began_ns
+    """Since when proven faults had kept ``node`` apart from a majority; None: they had not."""
+    if record.plan is None:
+        return None
+    in_force = [
+        fault
         for fault in record.faults
         if fault.bit.holds
         and fault.began_ns is not None
         and fault.began_ns <= at_ns
         and (fault.ended_ns is None or fault.ended_ns > at_ns)
-        and in_minority(fault, node)
     ]
-    return min(began, default=None)
+    in_force.sort(key=lambda fault: fault.began_ns or 0)
+    for number, fault in enumerate(in_force, 1):
+        if cut_off(in_force[:number], record.plan.nodes, node):
+            return fault.began_ns
+    return None
 
 
-def in_minority(fault: FaultRecord, node: str) -> bool:
-    """Whether the fault's groups (``resolved["groups"]``) leave ``node`` without a majority."""
-    groups = fault.resolved.get("groups")
-    if not isinstance(groups, tuple) or not all(isinstance(group, tuple) for group in groups):
-        return False
-    sides = [group for group in groups if isinstance(group, tuple)]
-    total = len({member for side in sides for member in side})
-    mine = [side for side in sides if node in side]
-    return bool(mine) and all(len(side) * 2 <= total for side in mine)
+def cut_off(faults: Sequence[FaultRecord], nodes: Sequence[str], node: str) -> bool:
+    """Whether the faults' cuts together leave ``node`` no majority to talk with, itself included.
+
+    To talk takes both directions. A fault's ``resolved["drops"]`` says whose packets never reach
+    whom; faults without it cut nothing.
+    """
+    deaf: set[tuple[str, str]] = set()
+    for fault in faults:
+        drops = fault.resolved.get("drops")
+        if isinstance(drops, Record):
+            for receiver, senders in drops.items:
+                if isinstance(senders, tuple):
+                    deaf |= {(receiver, sender) for sender in senders if isinstance(sender, str)}
+    talking = [other for other in nodes if (node, other) not in deaf and (other, node) not in deaf]
+    return len(talking) * 2 <= len(nodes)

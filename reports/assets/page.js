@@ -109,7 +109,7 @@ class Table {
     const rows = this.rows, line = document.createElement('tr'), bad = rows.index[row] === run.culprit;
     const seconds = at => at === null ? 'never' : at.toFixed(3) + ' s';
     const kind = rows.outcome[row];
-    const ending = bad ? '✕ impossible' : OUTCOMES[kind] + (rows.error[row] ? ': ' + rows.error[row] : '');
+    const ending = bad ? run.blame : OUTCOMES[kind] + (rows.error[row] ? ': ' + rows.error[row] : '');
     const cells = [seconds(rows.start[row]), seconds(rows.end[row]), 'p' + rows.process[row], rows.node[row],
       rows.f[row], rows.key[row], rows.value[row], ending];
     cells.forEach((words, column) => {

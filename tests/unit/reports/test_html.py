@@ -6,7 +6,6 @@ import base64
 import gzip
 import hashlib
 import json
-import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import accumulate
@@ -19,6 +18,7 @@ import reports
 from harness.core.operations import Call, History, Operation, Outcome
 from harness.core.run import RunRecord
 from harness.core.units import MILLISECOND, SECOND
+from harness.core.verdict import Verdict
 from reports import embedded, html, library
 from reports.figures import KEPT_LIMIT, SLOWEST, figures
 from reports.model import build
@@ -142,7 +142,9 @@ def test_the_first_screen_of_a_violation() -> None:
 def test_other_endings_say_why() -> None:
     valid = page(records.valid()).text
     assert "✓ VALID" in valid
-    assert re.search(r"1,258 of 2,589 operations were called during 5 proven faults\.", valid)
+    assert "1,258 of 2,589 operations ran during 5 proven faults" in valid
+    assert "Faults: 3 partition, 1 kill, 1 clock." in valid
+    assert "1,258 of 2,589 operations were called during a proven fault." in valid
     unknown = page(records.unknown()).text
     assert "? UNKNOWN" in unknown
     assert "linearizable: k3: no answer within 60 s" in unknown
@@ -170,6 +172,33 @@ def test_more_violations_are_counted() -> None:
     assert "another one, 49" in text
     assert "another one, 50" not in text
     assert "and 10 more in verdict.json" in text
+
+
+def test_a_counterexample_of_very_many_operations_is_told() -> None:
+    record = records.stale_read()
+    indexes = tuple(item.index for item in record.history.operations[:40])
+    steps = tuple(f"Step of operation {index}." for index in indexes)
+    anomaly = replace(records.STALE, operations=indexes, culprit=indexes[-1], steps=steps)
+    results = (replace(record.results[0], anomalies=(anomaly,)),)
+    found = page(replace(record, results=results))
+    assert "All 40 operations that it takes to show it" in found.text
+    assert f"㊵ {steps[-1]} ✕ Legal here: 4." in found.text
+    assert not [made for tag, made in found.elements if made.get("class") == "ce"]
+
+
+def test_a_violation_of_one_operation_is_about_nodes() -> None:
+    record = records.stale_read()
+    anomaly = replace(
+        records.STALE, kind="acknowledged before a majority had it", operations=(4101,),
+        culprit=4101, steps=(), legal=(), lane=(),
+    )  # fmt: skip
+    results = (replace(record.results[1], verdict=Verdict.INVALID, anomalies=(anomaly,)),)
+    text = page(replace(record, results=results)).text
+    assert "INVALID: acknowledged before a majority had it" in text
+    assert "What happened" in text
+    assert "It was answered by n4, leading term 4, while n2 still called itself" in text
+    assert "✕ violation" in text
+    assert "impossible" not in text
 
 
 def test_embedded_rows_are_the_operations() -> None:

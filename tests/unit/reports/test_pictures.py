@@ -149,7 +149,9 @@ def scenes(draw: st.DrawFn) -> tuple[RunRecord, Anomaly]:
 def test_any_scene_can_be_drawn(drawn: tuple[RunRecord, Anomaly]) -> None:
     record, anomaly = drawn
     scene = scene_of(record, anomaly)
-    assert scene is not None
+    if scene is None:
+        assert len(anomaly.operations) == 1
+        return
     picture = str(timeline.draw(scene, "ce", context=True))
     root = ET.fromstring(picture)
     assert "style=" not in picture

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.core.faults import FaultRecord
+from harness.core.values import freeze
 from harness.core.verdict import LaneSegment
 from reports.scene import (
+    circumstances,
+    culprit_of,
+    cut_off,
     cut_off_since,
     decisive,
-    in_minority,
     leaders_at,
     role_at,
     scene_of,
@@ -31,23 +35,25 @@ def test_actors_are_the_operations_named_in_their_order() -> None:
 
 
 def test_circumstances_are_facts_of_the_record() -> None:
-    scene = scene_of(records.stale_read(), STALE)
-    assert scene is not None
-    assert scene.circumstances == (
+    record = records.stale_read()
+    assert circumstances(record, culprit_of(record, STALE)) == (
         "It was answered by n2, cut off from the majority for 1.3 s, still calling itself "
         "leader of term 3, while n4 was leading term 4.",
+    )
+    assert circumstances(record, records.WITNESSES[1]) == (
+        "It was answered by n4, leading term 4, while n2 still called itself leader of 3.",
+    )
+    assert circumstances(record, records.BESIDE[1]) == (
+        "It was answered by n5, a follower in term 3.",
     )
 
 
 def test_nothing_is_claimed_without_evidence() -> None:
     record = replace(records.stale_read(), roles=(), faults=())
-    scene = scene_of(record, STALE)
-    assert scene is not None
-    assert scene.circumstances == ("It was answered by n2.",)
-    nobody = replace(STALE, culprit=None)
-    scene = scene_of(record, nobody)
-    assert scene is not None
-    assert scene.circumstances == ()
+    assert circumstances(record, records.WITNESSES[2]) == ("It was answered by n2.",)
+    assert circumstances(record, replace(records.WITNESSES[2], node=None)) == ()
+    assert circumstances(record, culprit_of(record, replace(STALE, culprit=None))) == ()
+    assert culprit_of(record, replace(STALE, culprit=77)) is None
 
 
 def test_an_unproven_partition_cuts_nobody_off() -> None:
@@ -58,14 +64,27 @@ def test_an_unproven_partition_cuts_nobody_off() -> None:
     assert cut_off_since(records.inadequate(), "n2", ms(23_345)) is None
 
 
-def test_minority_needs_groups() -> None:
-    assert in_minority(FAULTS[1], "n1")
-    assert not in_minority(FAULTS[1], "n3")
-    assert not in_minority(FAULTS[1], "n9")
-    assert not in_minority(FAULTS[0], "n5")
-    halves = replace(FAULTS[1], resolved={"groups": (("n1", "n2"), ("n3", "n4"))})
-    assert in_minority(halves, "n1")
-    assert in_minority(halves, "n3")
+def dropping(**drops: list[str]) -> FaultRecord:
+    return replace(FAULTS[1], resolved={"drops": freeze(drops)})
+
+
+def test_cut_off_means_no_majority_to_talk_with() -> None:
+    nodes = ("n1", "n2", "n3", "n4", "n5")
+    assert [cut_off([FAULTS[1]], nodes, node) for node in nodes] == [True, True] + [False] * 3
+    assert not any(cut_off([FAULTS[0]], nodes, node) for node in nodes)
+    # A bridge reaches both sides, so each side has a majority with it.
+    bridge = dropping(n1=["n3", "n4"], n2=["n3", "n4"], n3=["n1", "n2"], n4=["n1", "n2"])
+    assert not any(cut_off([bridge], nodes, node) for node in nodes)
+    # One who cannot send is as alone as one who cannot hear.
+    mute = dropping(n2=["n1"], n3=["n1"], n4=["n1"], n5=["n1"])
+    assert cut_off([mute], nodes, "n1")
+    assert not cut_off([mute], nodes, "n2")
+    # Two cuts together do what neither does alone.
+    first, second = dropping(n1=["n2", "n3"]), dropping(n4=["n1"])
+    assert not cut_off([first], nodes, "n1")
+    assert not cut_off([second], nodes, "n1")
+    assert cut_off([first, second], nodes, "n1")
+    assert cut_off([first, second], nodes[:4], "n1")
 
 
 def test_roles() -> None:
@@ -81,6 +100,9 @@ def test_an_anomaly_of_no_known_operation_has_no_scene() -> None:
     record = records.stale_read()
     assert scene_of(record, replace(STALE, operations=())) is None
     assert scene_of(record, replace(STALE, operations=(999_999,))) is None
+    # One operation contradicts nothing by itself.
+    bare = replace(STALE, operations=(4131,), lane=(), legal=())
+    assert scene_of(record, bare) is None
 
 
 def test_lane_words() -> None:
