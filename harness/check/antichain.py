@@ -61,35 +61,52 @@ with the same states in between; dropping B then loses nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from copy import copy
+from dataclasses import dataclass
+from typing import Self
 
 from harness.check.limits import Budget
 from harness.check.models import Kind
+from harness.check.openings import Config, Openings
 from harness.check.problem import Problem
 
-Trail: TypeAlias = "tuple[Trail, int, int, int] | None"
-"""A step and those before it: (earlier, position of the event, operation or ~class, state after).
-
-A class, complemented, stands for some unanswered operation of that class. Observers and absorbed
-operations are not on the trail; the witness puts them where they fit.
-"""
-
-Config: TypeAlias = tuple[int, int, int, Trail]
-"""(used, free, spent, trail)."""
+BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
+"""Widths tried one after the other; the last, unlimited one is exact (rule 8)."""
 
 _LOOK_EVERY = 256
 """Configurations that are expanded between two looks at the budget."""
 
-_FIELD = 24
-"""Bits for one class' count in ``spent``; the highest is a guard that no count reaches."""
-_COUNT = (1 << (_FIELD - 1)) - 1
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the beams came to: the last search, and the return that nothing passes (or None)."""
+
+    last: Antichain
+    dead: int | None
+    visited: int
 
 
-class Antichain:
+def search(problem: Problem, budget: Budget, last: int | None = None) -> Found:
+    """Is there a legal order of the events up to position ``last`` (default: all)?
+
+    Raises:
+        LimitReached: the budget is used up.
+    """
+    visited = 0
+    for width in BEAMS:
+        attempt = Antichain(problem, budget, width)
+        dead = attempt.run(last)
+        visited += attempt.visited
+        if dead is None or not attempt.truncated:
+            return Found(attempt, dead, visited)
+    raise AssertionError("the last search cuts nothing off")
+
+
+class Antichain(Openings):
     """One search. ``run`` may be called again to go on from where it stopped."""
 
     def __init__(self, problem: Problem, budget: Budget, width: int | None = None) -> None:
-        self.problem = problem
+        super().__init__(problem)
         self.budget = budget
         self.width = width
         self.truncated = False
@@ -97,26 +114,6 @@ class Antichain:
         self.widest = 1
         self.configs: dict[int, list[Config]] = {problem.initial: [(0, 0, 0, None)]}
         self.position = 0
-        # Slots of open operations, and what is in them.
-        self.free_slots: list[int] = []
-        self.slots = 0
-        self.bits: dict[int, int] = {}
-        self.observers = 0
-        self.total = 0
-        self.sees: dict[int, int] = {}
-        self.sees_other: dict[int, int] = {}
-        self.any_other = 0
-        self.lookers: list[tuple[int, int]] = []
-        self.blind: list[tuple[int, int, int]] = []
-        self.moves: dict[int, list[tuple[int, int, int]]] = {}
-        self.asking: list[tuple[int, int, int]] = []
-        # Unanswered operations, by class.
-        self.called: dict[int, int] = {}
-        self.shift: dict[int, int] = {}
-        self.guards = 0
-        self.lost_blind: list[tuple[int, int]] = []
-        self.lost_moves: dict[int, list[tuple[int, int]]] = {}
-        self.lost_asking: list[int] = []
 
     def run(self, last: int | None = None) -> int | None:
         """Walks the events up to position ``last`` (default: all).
@@ -135,9 +132,9 @@ class Antichain:
             cls = classes[operation]
             if not is_return:
                 if returned[operation]:
-                    self._open(operation, cls)
+                    self.open(operation, cls)
                 else:
-                    self._lose(cls)
+                    self.lose(cls)
                 continue
             bit = self.bits.pop(operation)
             if kinds[cls] == Kind.SEES and len(self.configs) == 1 and at[cls] in self.configs:
@@ -149,111 +146,28 @@ class Antichain:
                     self.position = position
                     self.bits[operation] = bit
                     return position
-            self._close(operation, cls, bit)
+            self.close(operation, cls, bit)
             self.configs = self._settle(accepted, bit)
         self.position = len(events) if last is None else last
         return None
 
-    # -- calls ----------------------------------------------------------------------------------
+    def fork(self, problem: Problem) -> Self:
+        """A search that goes on from here by itself, on a problem with the same events so far."""
+        other = copy(self)
+        other.problem = problem
+        for name, value in vars(self).items():
+            match value:
+                case list():
+                    setattr(other, name, list(value))
+                case dict():
+                    copied = {key: copy(item) for key, item in value.items()}
+                    setattr(other, name, copied)
+        return other
 
-    def _open(self, operation: int, cls: int) -> None:
-        """Gives an operation that will return a slot, and files it under what it can do."""
-        problem = self.problem
-        if self.free_slots:
-            bit = 1 << self.free_slots.pop()
-        else:
-            bit = 1 << self.slots
-            self.slots += 1
-        self.bits[operation] = bit
-        kind = problem.kinds[cls]
-        if kind == Kind.SEES:
-            self.observers |= bit
-            at = problem.at[cls]
-            self.sees[at] = self.sees.get(at, 0) | bit
-        elif kind == Kind.BLIND:
-            self.total |= bit
-            self.blind.append((bit, problem.to[cls], operation))
-        elif kind == Kind.MOVES:
-            entry = (bit, problem.to[cls], operation)
-            self.moves.setdefault(problem.at[cls], []).append(entry)
-        elif kind == Kind.SEES_OTHER:
-            self.observers |= bit
-            self.any_other |= bit
-            at = problem.at[cls]
-            self.sees_other[at] = self.sees_other.get(at, 0) | bit
-        elif kind == Kind.LOOKS:
-            self.observers |= bit
-            self.lookers.append((bit, cls))
-        else:
-            if kind == Kind.TOTAL:
-                self.total |= bit
-            self.asking.append((bit, cls, operation))
-
-    def _close(self, operation: int, cls: int, bit: int) -> None:
-        """The inverse of ``_open``."""
-        problem = self.problem
-        self.free_slots.append(bit.bit_length() - 1)
-        kind = problem.kinds[cls]
-        if kind == Kind.SEES:
-            self.observers ^= bit
-            at = problem.at[cls]
-            self.sees[at] ^= bit
-            if not self.sees[at]:
-                del self.sees[at]
-        elif kind == Kind.BLIND:
-            self.total ^= bit
-            self.blind.remove((bit, problem.to[cls], operation))
-        elif kind == Kind.MOVES:
-            at = problem.at[cls]
-            self.moves[at].remove((bit, problem.to[cls], operation))
-            if not self.moves[at]:
-                del self.moves[at]
-        elif kind == Kind.SEES_OTHER:
-            self.observers ^= bit
-            self.any_other ^= bit
-            at = problem.at[cls]
-            self.sees_other[at] ^= bit
-            if not self.sees_other[at]:
-                del self.sees_other[at]
-        elif kind == Kind.LOOKS:
-            self.observers ^= bit
-            self.lookers.remove((bit, cls))
-        else:
-            if kind == Kind.TOTAL:
-                self.total ^= bit
-            self.asking.remove((bit, cls, operation))
-
-    def _lose(self, cls: int) -> None:
-        """Counts an operation that nobody saw the end of (rule 3)."""
-        if cls in self.called:
-            self.called[cls] += 1
-            return
-        problem = self.problem
-        self.called[cls] = 1
-        shift = self.shift[cls] = _FIELD * len(self.shift)
-        self.guards |= 1 << (shift + _FIELD - 1)
-        kind = problem.kinds[cls]
-        if kind == Kind.BLIND:
-            if problem.to[cls] != problem.mute:
-                self.lost_blind.append((cls, problem.to[cls]))
-        elif kind == Kind.MOVES:
-            if problem.to[cls] != problem.mute:
-                entry = (cls, problem.to[cls])
-                self.lost_moves.setdefault(problem.at[cls], []).append(entry)
-        else:
-            self.lost_asking.append(cls)
-
-    # -- returns --------------------------------------------------------------------------------
-
-    def _granted(self, state: int) -> int:
-        """The open observers that a state allows."""
-        granted = self.sees.get(state, 0)
-        if self.any_other:
-            granted |= self.any_other & ~self.sees_other.get(state, 0)
-        for bit, cls in self.lookers:
-            if self.problem.table.next(state, cls):
-                granted |= bit
-        return granted
+    def possible(self) -> set[int]:
+        """The states that the object can be in now, over all legal orders of the events so far."""
+        queue = [(state, config) for state, configs in self.configs.items() for config in configs]
+        return set(self._expand(self.position, 0, queue, {}))
 
     def _return(self, position: int, cls: int, bit: int) -> dict[int, list[Config]]:
         """The configurations in which the returning operation has been linearized."""
@@ -261,7 +175,7 @@ class Antichain:
         accepted: dict[int, list[Config]] = {}
         queue: list[tuple[int, Config]] = []
         for state, configs in self.configs.items():
-            if observes and self._granted(state) & bit:
+            if observes and self.granted(state) & bit:
                 accepted[state] = list(configs)
                 continue
             for config in configs:
@@ -283,11 +197,17 @@ class Antichain:
         bit: int,
         queue: list[tuple[int, Config]],
         accepted: dict[int, list[Config]],
-    ) -> None:
-        """Takes steps from the queued configurations until the returning operation is used."""
+    ) -> dict[int, list[Config]]:
+        """Takes steps from the queued configurations until the returning operation is used.
+
+        Without a returning operation (``bit`` is 0) all steps are taken, useless ones too.
+
+        Returns:
+            All configurations that were met.
+        """
         observers, guards = self.observers, self.guards
         effects = ~observers
-        blind, lost_blind = self._worthwhile(bit)
+        blind, lost_blind = self.worthwhile(bit) if bit else (self.blind, self.lost_blind)
         visited = {state: list(configs) for state, configs in self.configs.items()}
         granted: dict[int, int] = {}
         count = sum(map(len, accepted.values()))
@@ -297,14 +217,14 @@ class Antichain:
             if self.width is not None and count >= self.width:
                 self.truncated = True
                 break
-            for after, used, free, spent, step, forced in self._steps(
+            for after, used, free, spent, step, forced in self.steps(
                 state, config, blind, lost_blind
             ):
                 allows = granted.get(after)
                 if allows is None:
-                    allows = granted[after] = self._granted(after)
+                    allows = granted[after] = self.granted(after)
                 satisfied = (used | allows) & bit
-                if not (satisfied or forced or allows & ~used or self._enables(after, used)):
+                if bit and not (satisfied or forced or allows & ~used or self.enables(after, used)):
                     continue  # rule 5
                 seen = visited.get(after)
                 if seen is None:
@@ -326,89 +246,7 @@ class Antichain:
                     else:
                         queue.append((after, found))
         self.visited += len(queue)
-
-    def _worthwhile(self, bit: int) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
-        """The blind steps that rule 5 does not rule out for all configurations at once."""
-        if self.any_other or self.lookers or self.asking or self.lost_asking:
-            return self.blind, self.lost_blind
-        wanted = self.sees.keys() | self.moves.keys() | self.lost_moves.keys()
-        return (
-            [entry for entry in self.blind if entry[1] in wanted or entry[0] == bit],
-            [entry for entry in self.lost_blind if entry[1] in wanted],
-        )
-
-    def _enables(self, state: int, used: int) -> bool:
-        """Whether a step other than a blind one leads on from a state (True when in doubt)."""
-        if state == self.problem.mute:
-            return False
-        if state in self.lost_moves:
-            return True
-        if any(not used & bit for bit, _, _ in self.moves.get(state, ())):
-            return True
-        following, mute = self.problem.table.next, (self.problem.mute,)
-        for bit, cls, _ in self.asking:
-            if not used & bit and following(state, cls) not in ((), mute):
-                return True
-        return any(following(state, cls) not in ((), mute) for cls in self.lost_asking)
-
-    def _steps(
-        self,
-        state: int,
-        config: Config,
-        blind: Sequence[tuple[int, int, int]],
-        lost_blind: Sequence[tuple[int, int]],
-    ) -> list[tuple[int, int, int, int, int, bool]]:
-        """The steps from a configuration: (state after, used, free, spent, what, forced).
-
-        Forced steps are those about which rule 5 says nothing.
-        """
-        used, free, spent, _ = config
-        used |= self._granted(state)
-        total = self.total & ~used
-        steps: list[tuple[int, int, int, int, int, bool]] = []
-        for bit, after, operation in blind:
-            if not used & bit:
-                steps.append((after, used | bit, total & ~bit, spent, operation, False))
-        for bit, after, operation in self.moves.get(state, ()):
-            if not used & bit:
-                steps.append((after, used | bit, free, spent, operation, True))
-        for bit, cls, operation in self.asking:
-            if not used & bit:
-                for after in self.problem.table.next(state, cls):
-                    forced = not bit & total or after != self.problem.mute
-                    steps.append((after, used | bit, free & ~bit, spent, operation, forced))
-        if self.called:
-            self._lost_steps(state, (used, free, spent, None), lost_blind, steps)
-        return steps
-
-    def _lost_steps(
-        self,
-        state: int,
-        config: Config,
-        lost_blind: Sequence[tuple[int, int]],
-        steps: list[tuple[int, int, int, int, int, bool]],
-    ) -> None:
-        """The steps of unanswered operations (rule 3).
-
-        One that would change nothing, or lead into the mute state, is as good as one that never
-        took effect.
-        """
-        used, free, spent, _ = config
-        for cls, after in lost_blind:
-            shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
-                absorbed = self.total & ~used
-                steps.append((after, used, absorbed, spent + (1 << shift), ~cls, False))
-        for cls, after in self.lost_moves.get(state, ()):
-            shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
-                steps.append((after, used, free, spent + (1 << shift), ~cls, True))
-        for cls in self.lost_asking:
-            shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
-                for after in self.problem.table.next(state, cls):
-                    if after not in (state, self.problem.mute):
-                        steps.append((after, used, free, spent + (1 << shift), ~cls, True))
+        return visited
 
     def _settle(self, accepted: dict[int, list[Config]], bit: int) -> dict[int, list[Config]]:
         """Gives the slot back and keeps an antichain for each state (rule 4), within the beam."""
@@ -421,7 +259,7 @@ class Antichain:
                 for used, free, spent, trail in (config,)
             ]
             if len(clean) > 1:
-                others = self.observers & ~self._granted(state)
+                others = self.observers & ~self.granted(state)
                 clean = _undominated(clean, ~self.observers, others, self.guards)
             if self.width is not None and count + len(clean) > self.width:
                 self.truncated = True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from harness.check.antichain import Antichain
 from harness.check.catalogue import parse_model
+from harness.check.engines import ENGINES, Solution, by_antichain
+from harness.check.explain import brief, explain
 from harness.check.limits import Budget, LimitReached
 from harness.check.models import Model
 from harness.check.problem import Problem, partition, pose
-from harness.check.witness import idle, linearization, weave
+from harness.check.witness import idle, weave
 from harness.core.errors import UsageError
 from harness.core.operations import History, Operation
 from harness.core.protocols import Limits
@@ -21,10 +22,8 @@ from harness.core.verdict import Anomaly, CheckResult, Verdict
 
 NAME = "linearizable"
 
-ENGINES = ("auto", "python")
-
-BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
-"""Widths tried one after the other; the last, unlimited one is exact (rule 8 of the search)."""
+IN_FULL = 3
+"""Anomalies that are shrunk and explained; the others are only named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,12 @@ class Linearizability(CheckResult):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One object's verdict: a witness, or the return that nothing passes, or the limit hit."""
+    """One object's verdict: a witness, or the operation that cannot return, or the limit hit."""
 
     key: Hashable
     operations: Sequence[Operation]
-    problem: Problem
     witness: tuple[int, ...] | None = None
-    dead: int | None = None
+    culprit: Operation | None = None
     limit: str | None = None
     visited: int = 0
     widest: int = 0
@@ -66,7 +64,7 @@ def check(
         history: what clients asked and were told.
         model: the sequential object, or its string (see :func:`parse_model`).
         limits: wall clock and memory for the whole check.
-        engine: ``auto``, or ``python`` (the antichain search).
+        engine: ``auto``, ``python`` (the antichain search), ``wgl`` (a second opinion).
 
     Raises:
         UsageError: an unknown model, or operations that it does not have.
@@ -76,41 +74,49 @@ def check(
     began = time.perf_counter()
     if isinstance(model, str):
         model = parse_model(model)
-    budget = Budget(limits or Limits())
+    limits = limits or Limits()
+    budget = Budget(limits)
     parts = partition(history, model)
-    judged = [judge(key, operations, model, budget) for key, operations in parts.items()]
+    judged = [
+        judge(key, operations, model, budget, ENGINES[engine]) for key, operations in parts.items()
+    ]
     took = (time.perf_counter() - began) * 1e3
-    return _result(history, judged, took)
+    anomalies = _explain(judged, model, limits)
+    explained = (time.perf_counter() - began) * 1e3 - took
+    return _result(history, judged, anomalies, took, explained)
 
 
-def judge(key: Hashable, operations: Sequence[Operation], model: Model, budget: Budget) -> Judged:
-    """One object: beams first, the exact search last."""
+def judge(
+    key: Hashable,
+    operations: Sequence[Operation],
+    model: Model,
+    budget: Budget,
+    engine: Callable[[Problem, Budget], Solution] = by_antichain,
+) -> Judged:
+    """One object's verdict, without words."""
     problem = pose(operations, model)
-    visited = widest = 0
-    for width in BEAMS:
-        search = Antichain(problem, budget, width)
-        try:
-            dead = search.run()
-        except LimitReached as limit:
-            return Judged(
-                key, operations, problem, None, None, limit.words, visited + search.visited, widest
-            )
-        visited += search.visited
-        widest = max(widest, search.widest)
-        if dead is None:
-            trail = next(iter(search.configs.values()))[0][3]
-            order = [problem.operations[place] for place in linearization(problem, trail)]
-            extra = idle(operations, problem.operations, model)
-            witness = tuple(weave(order, extra))
-            return Judged(key, operations, problem, witness, visited=visited, widest=widest)
-        if not search.truncated:
-            return Judged(key, operations, problem, None, dead, visited=visited, widest=widest)
-    raise AssertionError("the last search is not truncated")
+    try:
+        found = engine(problem, budget)
+    except LimitReached as limit:
+        return Judged(key, operations, limit=limit.words)
+    seen = (found.visited, found.widest)
+    if found.order is None:
+        assert found.dead is not None
+        culprit = problem.operations[problem.events[found.dead] >> 1]
+        return Judged(key, operations, None, culprit, None, *seen)
+    order = [problem.operations[place] for place in found.order]
+    witness = tuple(weave(order, idle(operations, problem.operations, model)))
+    return Judged(key, operations, witness, None, None, *seen)
 
 
-def _result(history: History, judged: Sequence[Judged], took_ms: float) -> Linearizability:
+def _result(
+    history: History,
+    judged: Sequence[Judged],
+    anomalies: tuple[Anomaly, ...],
+    took_ms: float,
+    explained_ms: float,
+) -> Linearizability:
     """One verdict of all objects: a violation wins over a limit, a limit over success."""
-    bad = [item for item in judged if item.dead is not None]
     cut = [item for item in judged if item.limit is not None]
     figures: dict[str, Value] = {
         "operations": len(history),
@@ -118,14 +124,14 @@ def _result(history: History, judged: Sequence[Judged], took_ms: float) -> Linea
         "visited": sum(item.visited for item in judged),
         "widest": max((item.widest for item in judged), default=0),
         "check_ms": round(took_ms, 3),
+        "explain_ms": round(explained_ms, 3),
     }
-    if bad:
-        anomalies = tuple(_anomaly(item) for item in bad)
+    if anomalies:
         return Linearizability(NAME, Verdict.INVALID, anomalies[0].sentence, anomalies, figures)
     if cut:
         reason = (
-            f"the search for a legal order of key {_show_key(cut[0].key)} "
-            f"stopped at its limit of {cut[0].limit}"
+            f"{len(judged) - len(cut)} of {len(judged)} keys have a legal order; the search on key "
+            f"{_show_key(cut[0].key)} stopped at its limit of {cut[0].limit}"
         )
         return Linearizability(NAME, Verdict.UNKNOWN, reason, (), figures, cut[0].limit)
     keys = f"{len(judged):,} key{'s' if len(judged) != 1 else ''}"
@@ -134,20 +140,15 @@ def _result(history: History, judged: Sequence[Judged], took_ms: float) -> Linea
     return Linearizability(NAME, Verdict.VALID, reason, (), figures, None, witness)
 
 
-def _anomaly(item: Judged) -> Anomaly:
-    assert item.dead is not None
-    culprit = item.problem.operations[item.problem.events[item.dead] >> 1]
-    sentence = (
-        f"No legal order lets process {culprit.process} return from {culprit.words()} "
-        f"on key {_show_key(item.key)}."
-    )
-    return Anomaly(
-        kind="not linearizable",
-        sentence=sentence,
-        operations=(culprit.index,),
-        culprit=culprit.index,
-        key=cast("Value", item.key),
-        at_ns=culprit.end,
+def _explain(judged: Sequence[Judged], model: Model, limits: Limits) -> tuple[Anomaly, ...]:
+    """One anomaly for each object that fails, the earliest first; the first few in full."""
+    bad = [(item, item.culprit) for item in judged if item.culprit is not None]
+    bad.sort(key=lambda pair: (pair[1].end or 0, pair[1].index))
+    return tuple(
+        explain(cast("Value", item.key), item.operations, culprit, model, limits)
+        if place < IN_FULL
+        else brief(cast("Value", item.key), item.operations, culprit, model)
+        for place, (item, culprit) in enumerate(bad)
     )
 
 

@@ -92,11 +92,15 @@ class Traffic:
     """Which values an action brings into the object, and on which it depends.
 
     Used to shrink a failing history without changing what is wrong with it: an action stays only
-    together with one that brought each value it ``needs``.
+    together with one that brought each value it ``needs``. Values that are there from the start are
+    nobody's need. For objects that count, ``delta`` is what an action adds, and ``reaches`` what
+    the sum of others' deltas must be able to reach.
     """
 
     brings: tuple[Value, ...] = ()
     needs: tuple[Value, ...] = ()
+    delta: int = 0
+    reaches: int | None = None
 
 
 def action_of(operation: Operation) -> Action | None:
@@ -168,7 +172,7 @@ class Model:
         describe: a state for people.
         by_process: who called matters, so actions carry their process.
         traffic: what an action brings and needs.
-        given: the values that are there from the start.
+        answer: what an operation would have returned in a state, in words (default: the state).
     """
 
     name: str
@@ -183,7 +187,7 @@ class Model:
     by_process: bool = False
     describe: Callable[[State], str] = show_state
     traffic: Callable[[Action], Traffic] = no_traffic
-    given: tuple[Value, ...] = ()
+    answer: Callable[[State], str] | None = None
 
 
 class _Unseen:

@@ -66,8 +66,7 @@ def register(name: str, initial: Value, rules: RegisterRules, *, cas: bool) -> M
         action=action,
         shape=shape,
         project=seen_values,
-        traffic=register_traffic,
-        given=(initial,),
+        traffic=lambda action: register_traffic(action, initial),
     )
 
 
@@ -129,18 +128,22 @@ def seen_values(actions: Sequence[Action]) -> Callable[[State], State]:
     return lambda state: state if state in seen else UNSEEN
 
 
-def register_traffic(action: Action) -> Traffic:
+def register_traffic(action: Action, initial: Value) -> Traffic:
     """A write brings its value, a read needs what it returned, a successful cas does both."""
+
+    def needs(value: Value) -> tuple[Value, ...]:
+        return () if value == initial else (value,)
+
     match action.f:
         case "write":
             return Traffic(brings=(action.value,))
         case "read":
-            return Traffic(needs=() if action.outcome is Outcome.INFO else (action.result,))
+            return Traffic(needs=() if action.outcome is Outcome.INFO else needs(action.result))
         case _:
             expected, new = expected_and_new(action)
             if action.outcome is Outcome.FAIL:
                 return Traffic()
-            return Traffic(brings=(new,), needs=(expected,))
+            return Traffic(brings=(new,), needs=needs(expected))
 
 
 def key_value(name: str, initial: Value) -> Model:
@@ -157,8 +160,7 @@ def key_value(name: str, initial: Value) -> Model:
         action=_key_value_action,
         shape=_key_value_shape,
         project=_seen_texts,
-        traffic=_key_value_traffic,
-        given=(_absent_if_empty(initial),),
+        traffic=lambda action: _key_value_traffic(action, _absent_if_empty(initial)),
     )
 
 
@@ -222,8 +224,10 @@ def _seen_texts(actions: Sequence[Action]) -> Callable[[State], State]:
     return project
 
 
-def _key_value_traffic(action: Action) -> Traffic:
-    return Traffic(brings=(action.value,)) if action.f == "append" else register_traffic(action)
+def _key_value_traffic(action: Action, initial: Value) -> Traffic:
+    if action.f == "append":
+        return Traffic(brings=(action.value,))
+    return register_traffic(action, initial)
 
 
 def mutex(name: str, *, owned: bool) -> Model:
@@ -269,7 +273,7 @@ def multi_register(name: str, initial: Value) -> Model:
         shape=_transaction_shape,
         partition=whole,
         describe=lambda state: _describe_registers(state, initial),
-        traffic=_transaction_traffic,
+        traffic=lambda action: _transaction_traffic(action, initial),
     )
 
 
@@ -310,12 +314,12 @@ def _transaction_shape(action: Action) -> Shape | None:
     return Shape(Kind.OTHER)
 
 
-def _transaction_traffic(action: Action) -> Traffic:
+def _transaction_traffic(action: Action, initial: Value) -> Traffic:
     micro = _micro(action)
-    reads = action.outcome is Outcome.OK
+    seen = [step[1:] for step in micro if step[0] == "read" and step[2] != initial]
     return Traffic(
-        brings=tuple((where, value) for f, where, value in micro if f == "write"),
-        needs=tuple((where, value) for f, where, value in micro if reads and f == "read"),
+        brings=tuple(step[1:] for step in micro if step[0] == "write"),
+        needs=tuple(seen) if action.outcome is Outcome.OK else (),
     )
 
 

@@ -223,6 +223,7 @@ def counter(name: str, initial: int) -> Model:
         shape=_counter_shape,
         project=_live_sums,
         commutes=True,
+        traffic=lambda action: _counter_traffic(action, initial),
     )
 
 
@@ -275,6 +276,14 @@ def _live_sums(actions: Sequence[Action]) -> Callable[[State], State]:
     return project
 
 
+def _counter_traffic(action: Action, initial: int) -> Traffic:
+    if action.f == "add":
+        return Traffic(delta=_delta(action))
+    if _answered(action) and isinstance(action.result, int):
+        return Traffic(reaches=action.result - initial)
+    return Traffic()
+
+
 def fifo_queue(name: str) -> Model:
     """A queue for each key: ``enqueue`` an element, ``dequeue`` the oldest (nil: it was empty)."""
     return Model(
@@ -285,6 +294,7 @@ def fifo_queue(name: str) -> Model:
         shape=_queue_shape,
         describe=_show_list,
         traffic=_queue_traffic,
+        answer=lambda state: show(state[0] if isinstance(state, tuple) and state else None),
     )
 
 

@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Mapping, Sequence
 from operator import itemgetter
 
-from harness.check.antichain import Trail
 from harness.check.models import Action, Choice, Kind, Model, Refused, State
+from harness.check.openings import Trail
 from harness.check.problem import Problem
 from harness.core.operations import History, Operation, Outcome
 

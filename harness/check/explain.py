@@ -1,0 +1,138 @@
+"""From a return that nothing passes to an anomaly that a person can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from harness.check.kinds import Named, name_anomaly
+from harness.check.lane import Holdings, holdings
+from harness.check.limits import Budget
+from harness.check.models import Model
+from harness.check.shrink import shrink
+from harness.check.words import did, had_happened, step
+from harness.core.operations import Operation
+from harness.core.protocols import Limits
+from harness.core.units import show_ms
+from harness.core.values import Value
+from harness.core.verdict import Anomaly
+
+SHRINK_S = 6.0
+LANE_S = 2.0
+"""Seconds that an explanation may take for each of its parts, at most."""
+
+
+def explain(
+    key: Value,
+    operations: Sequence[Operation],
+    culprit: Operation,
+    model: Model,
+    limits: Limits,
+) -> Anomaly:
+    """What is wrong with one object's history, shrunk, named and worded.
+
+    Args:
+        key: which object.
+        operations: all of its operations.
+        culprit: the operation whose return no legal order passes.
+        model: the sequential object.
+        limits: of the whole check; an explanation takes a small part of it.
+    """
+
+    def budget(seconds: float) -> Budget:
+        return Budget(Limits(min(seconds, limits.time_s), limits.memory_bytes))
+
+    kept, _ = shrink(operations, culprit, model, budget(SHRINK_S))
+    named = name_anomaly(operations, kept, culprit, model)
+    held = holdings(operations, kept, culprit, model, lambda: budget(LANE_S))
+    shown = _in_order([*kept, *named.context], culprit)
+    return Anomaly(
+        kind=named.kind,
+        sentence=_sentence(key, kept, culprit, model, named, held),
+        operations=tuple(operation.index for operation in shown),
+        culprit=culprit.index,
+        steps=tuple(_steps(key, shown, culprit, model, held)),
+        legal=held.legal,
+        lane=held.lane,
+        key=key,
+        at_ns=culprit.end,
+    )
+
+
+def brief(key: Value, operations: Sequence[Operation], culprit: Operation, model: Model) -> Anomaly:
+    """The same, without shrinking: one of many that need not all be told."""
+    named = name_anomaly(operations, (), culprit, model)
+    return Anomaly(
+        kind=named.kind,
+        sentence=_sentence(key, operations, culprit, model, named, Holdings()),
+        operations=(culprit.index,),
+        culprit=culprit.index,
+        key=key,
+        at_ns=culprit.end,
+    )
+
+
+def _in_order(operations: Sequence[Operation], culprit: Operation) -> list[Operation]:
+    """In order of call, the culprit last: what forbids it comes before it."""
+    others = [item for item in operations if item.index != culprit.index]
+    return [*sorted(others, key=lambda item: (item.start, item.index)), culprit]
+
+
+def _sentence(
+    key: Value,
+    operations: Sequence[Operation],
+    culprit: Operation,
+    model: Model,
+    named: Named,
+    held: Holdings,
+) -> str:
+    """One sentence: who did what, and what makes it impossible."""
+    head = f"Process {culprit.process} {did(culprit, key)}"
+    if named.because is not None:
+        return f"{head}, {named.because}."
+    reason = _gap(operations, culprit, model)
+    if reason is not None:
+        return f"{head}, {reason}."
+    if held.legal:
+        return f"{head}; {_legal(culprit, held)}."
+    return f"{head}; no legal order of the operations allows it."
+
+
+def _legal(culprit: Operation, held: Holdings) -> str:
+    values = " or ".join(held.legal)
+    observes = culprit.call.f in ("read", "get", "dequeue")
+    return f"legal here: {values}" if observes else f"possible then: {values}"
+
+
+def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> str | None:
+    """How long before the culprit's call something had returned that contradicts it.
+
+    That is the last thing to return before; but nothing that says the same as the culprit, such as
+    the write of the value it read, or another read of it.
+    """
+    action = model.action(culprit)
+    needs = set() if action is None else set(model.traffic(action).needs)
+    before: list[Operation] = []
+    for item in operations:
+        known = model.action(item)
+        if known is None or item.end is None or item.end >= culprit.start or known == action:
+            continue
+        brings = set(model.traffic(known).brings)
+        if not brings or not brings <= needs:
+            before.append(item)
+    if not before:
+        return None
+    last = max(before, key=lambda item: cast("int", item.end))
+    return f"{show_ms(culprit.start - cast('int', last.end))} after {had_happened(last)}"
+
+
+def _steps(
+    key: Value, shown: Sequence[Operation], culprit: Operation, model: Model, held: Holdings
+) -> list[str]:
+    """One sentence for each operation; the culprit's says when it was called and what was legal."""
+    told = [step(item, key) for item in shown if item.index != culprit.index]
+    reason = _gap(shown, culprit, model)
+    words = f"Process {culprit.process} {did(culprit, key)}"
+    words += f", called {reason}" if reason else ""
+    words += f"; {_legal(culprit, held)}" if held.legal else ""
+    return [*told, f"{words}."]
