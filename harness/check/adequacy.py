@@ -50,6 +50,7 @@ def _reasons(record: RunRecord, figures: dict[str, int]) -> Iterator[str]:
 
 
 def _fault_reasons(fault: FaultRecord) -> Iterator[str]:
+    """A fault that was aimed at the leader says in ``resolved`` who that turned out to be."""
     who = f"{fault.id} {fault.kind}"
     if fault.began_ns is None:
         yield f"{who}: {fault.error or 'was not injected'}"
@@ -58,8 +59,12 @@ def _fault_reasons(fault: FaultRecord) -> Iterator[str]:
         yield f"{who} ({fault.words}) did not bite: {fault.bit.words}"
     if not fault.healed.holds:
         yield f"{who} ({fault.words}) was not healed: {fault.healed.words}"
-    if "leader" in fault.resolved and fault.resolved["leader"] is None:
-        yield f"{who} ({fault.words}) was meant for the leader, but nobody led"
+    if "leader" in fault.resolved:
+        leader, hit = fault.resolved["leader"], fault.resolved.get("nodes")
+        if leader is None:
+            yield f"{who} ({fault.words}) was meant for the leader, but nobody led"
+        elif isinstance(hit, tuple) and leader not in hit:
+            yield f"{who} ({fault.words}) was meant for the leader, {leader}, and missed it"
 
 
 def _figures(operations: Sequence[Operation], faults: Sequence[FaultRecord]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from harness.check.elements import (
     Element,
@@ -17,10 +17,9 @@ from harness.check.elements import (
     Look,
     anomaly,
     check_growth,
-    duplicates,
-    missing,
+    content,
+    first_of,
     overtaken,
-    phantoms,
 )
 from harness.check.limits import Budget
 from harness.core.operations import Operation
@@ -41,12 +40,10 @@ class AppendCheck:
 
 
 def _wrong(known: Growth, budget: Budget) -> Iterator[Anomaly]:
-    yield from duplicates(known)
-    yield from phantoms(known)
-    yield from missing(known, budget)
-    yield from overtaken(known, budget)
-    yield from _forks(known, budget)
-    yield from _turned_around(known)
+    return first_of(
+        content(known, budget),
+        lambda: chain(overtaken(known, budget), _forks(known, budget), _turned_around(known)),
+    )
 
 
 def _forks(known: Growth, budget: Budget) -> Iterator[Anomaly]:

@@ -237,6 +237,25 @@ def overtaken(growth: Growth, budget: Budget) -> Iterator[Anomaly]:
                 break
 
 
+def content(growth: Growth, budget: Budget) -> Iterator[Anomaly]:
+    """What is in reads and should not be, what should be and is not."""
+    yield from duplicates(growth)
+    yield from phantoms(growth)
+    yield from missing(growth, budget)
+
+
+def first_of(
+    basic: Iterator[Anomaly], further: Callable[[], Iterator[Anomaly]]
+) -> Iterator[Anomaly]:
+    """``further`` only where ``basic`` finds nothing: it would tell the same fault once more."""
+    found = False
+    for item in basic:
+        found = True
+        yield item
+    if not found:
+        yield from further()
+
+
 def uncovered(growth: Growth) -> int:
     """Acknowledged elements that no answered read was begun after: nobody knows about them."""
     last = max((look.start for look in growth.looks), default=-1)

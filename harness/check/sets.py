@@ -12,16 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from harness.check.elements import (
     Growth,
     anomaly,
     check_growth,
-    duplicates,
-    missing,
+    content,
+    first_of,
     overtaken,
-    phantoms,
 )
 from harness.check.limits import Budget
 from harness.core.protocols import Evidence, Limits
@@ -41,11 +40,10 @@ class SetCheck:
 
 
 def _wrong(known: Growth, budget: Budget) -> Iterator[Anomaly]:
-    yield from duplicates(known)
-    yield from phantoms(known)
-    yield from missing(known, budget)
-    yield from overtaken(known, budget)
-    yield from _incomparable(known)
+    return first_of(
+        content(known, budget),
+        lambda: chain(overtaken(known, budget), _incomparable(known)),
+    )
 
 
 def _incomparable(known: Growth) -> Iterator[Anomaly]:
