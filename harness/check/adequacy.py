@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from harness.check.elements import counted
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation, Outcome
@@ -33,7 +34,7 @@ def adequacy(record: RunRecord) -> Adequacy:
 
 def _reasons(record: RunRecord, figures: dict[str, int]) -> Iterator[str]:
     if not figures["ok"]:
-        yield f"none of {figures['operations']:,} operations succeeded"
+        yield f"none of {counted(figures['operations'], 'operation')} succeeded"
     asked = record.plan.spec.nemeses if record.plan else ()
     seen = {fault.kind for fault in record.faults}
     for name in asked:
@@ -111,7 +112,7 @@ def ending(
     bad = [result for result in results if result.verdict is Verdict.INVALID]
     if bad:
         first = next((result for result in bad if result.anomalies), bad[0])
-        sentence = first.anomalies[0].sentence if first.anomalies else first.reason
+        sentence = first.anomalies[0].sentence if first.anomalies else _sentence(first.reason)
         return Ending("invalid", ExitCode.VIOLATION, sentence, found)
     if trouble is not None:
         return _troubled(trouble, found)
@@ -132,10 +133,10 @@ def ending(
 
 
 def _troubled(trouble: BaseException, found: Adequacy) -> Ending:
-    operations = found.figures["operations"]
+    operations = counted(found.figures["operations"], "operation")
     match trouble:
         case KeyboardInterrupt() | asyncio.CancelledError():
-            words = f"Interrupted after {operations:,} operations; nothing was broken so far."
+            words = f"Interrupted after {operations}; nothing was broken so far."
             return Ending("interrupted", ExitCode.INTERRUPTED, words, found)
         case HarnessError():
             code = trouble.exit_code
@@ -155,12 +156,11 @@ def _in_force(fault: FaultRecord) -> bool:
 def _tested(found: Adequacy) -> str:
     figures = found.figures
     if not figures["faults"]:
-        words = f"{figures['operations']:,} operations without any fault"
+        words = f"{counted(figures['operations'], 'operation')} without any fault"
     else:
-        plural = "fault" if figures["proven"] == 1 else "faults"
         words = (
-            f"{figures['during_faults']:,} of {figures['operations']:,} operations ran during "
-            f"{figures['proven']:,} proven {plural}"
+            f"{figures['during_faults']:,} of {counted(figures['operations'], 'operation')} ran "
+            f"during {counted(figures['proven'], 'proven fault')}"
         )
     return f"{words}; nothing promised was broken."
 

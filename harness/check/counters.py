@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from harness.check.elements import anomaly, by_key, judge
+from harness.check.elements import anomaly, by_key, counted, judge
 from harness.check.limits import Budget
 from harness.core.operations import Operation, Outcome
 from harness.core.protocols import Evidence, Limits
@@ -49,13 +49,14 @@ class CounterCheck:
         )
         unknown = None
         if not acknowledged or not reads:
-            unknown = f"nothing to check: {acknowledged:,} acknowledged additions, {reads:,} reads"
+            found = f"{counted(acknowledged, 'acknowledged addition')}, {counted(reads, 'read')}"
+            unknown = f"nothing to check: {found}"
         budget = Budget(limits)
         return judge(
             self.name,
             (item for key, some in keys.items() for item in _wrong(key, some, budget)),
-            f"{adds:,} additions ({acknowledged:,} acknowledged) and {reads:,} reads of "
-            f"{len(keys):,} {'counter' if len(keys) == 1 else 'counters'}",
+            f"{counted(adds, 'addition')} ({acknowledged:,} acknowledged) and "
+            f"{counted(reads, 'read')} of {counted(len(keys), 'counter')}",
             unknown,
             {"additions": adds, "acknowledged": acknowledged, "reads": reads, "keys": len(keys)},
         )

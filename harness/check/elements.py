@@ -325,15 +325,18 @@ def check_growth(
     unseen = sum(uncovered(known) for known in keys)
     unknown = None
     if not acknowledged or not looks:
-        unknown = f"nothing to check: {acknowledged:,} acknowledged elements, {looks:,} reads"
+        found = f"{counted(acknowledged, 'acknowledged element')}, {counted(looks, 'read')}"
+        unknown = f"nothing to check: {found}"
     elif unseen:
-        unknown = f"no read was begun after {unseen:,} of {acknowledged:,} acknowledged elements"
+        unknown = (
+            f"no read was begun after {unseen:,} of {counted(acknowledged, 'acknowledged element')}"
+        )
     budget = Budget(limits)
     return judge(
         checker,
         (item for known in keys for item in rules(known, budget)),
-        f"{elements:,} elements ({acknowledged:,} acknowledged) in {looks:,} reads of "
-        f"{len(keys):,} {'key' if len(keys) == 1 else 'keys'}",
+        f"{counted(elements, 'element')} ({acknowledged:,} acknowledged) in "
+        f"{counted(looks, 'read')} of {counted(len(keys), 'key')}",
         unknown,
         {"elements": elements, "acknowledged": acknowledged, "reads": looks, "keys": len(keys)},
     )
@@ -371,6 +374,11 @@ def judge(
     elif unknown is not None:
         verdict, reason = Verdict.UNKNOWN, unknown
     return CheckResult(checker, verdict, reason, tuple(kept), numbers, limit)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 fault``, ``5 faults``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _reader(look: Look) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.check.elements import SHOWN
+from harness.check.elements import SHOWN, counted
 from harness.check.limits import Budget, LimitReached
 from harness.core.operations import Outcome
 from harness.core.protocols import Evidence, Limits
@@ -141,7 +141,7 @@ class _Disks:
         )
 
     def words(self) -> str:
-        return f"{self.looked_at:,} acknowledgements"
+        return counted(self.looked_at, "acknowledgement")
 
 
 class _Leaders:
@@ -181,7 +181,7 @@ class _Leaders:
             )
 
     def words(self) -> str:
-        return f"{len(self.leaders):,} terms with a leader"
+        return f"{counted(len(self.leaders), 'term')} with a leader"
 
 
 def _judge(name: str, evidence: Evidence, limits: Limits, state: _Disks | _Leaders) -> CheckResult:
@@ -218,7 +218,7 @@ def _judge(name: str, evidence: Evidence, limits: Limits, state: _Disks | _Leade
         "looked_at": state.looked_at,
         "violations": state.count,
     }
-    looked_at = f"{state.words()} in the traces of {len(booted)} nodes"
+    looked_at = f"{state.words()} in the traces of {counted(len(booted), 'node')}"
     if state.count:
         reason = f"{state.count:,} × {state.found[0].kind} in {looked_at}"
         return CheckResult(name, Verdict.INVALID, reason, tuple(state.found), figures, limit)

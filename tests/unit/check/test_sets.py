@@ -22,7 +22,7 @@ ADDS = (operation("add", 1, 0, 10), operation("add", 2, 20, 30))
 def test_all_that_was_acknowledged_is_there() -> None:
     result = judged("set", *ADDS, operation("read", (2, 1), 40, 50))
     assert result.verdict is Verdict.VALID
-    assert "2 elements (2 acknowledged) in 1 reads" in result.reason
+    assert "2 elements (2 acknowledged) in 1 read" in result.reason
 
 
 @pytest.mark.parametrize(
