@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -87,6 +88,7 @@ class Builder:
     owner: Owner = field(default_factory=Owner.here)
     agent: Agent | None = None
     containers: dict[str, str] = field(default_factory=dict)
+    lifelines: list[socket.socket] = field(default_factory=list)
 
     def name(self, what: str) -> str:
         """The name of one of this run's things."""
@@ -131,6 +133,8 @@ class Builder:
         await self.calls.settle()
         if self.agent is not None:
             await self.agent.close()
+        for lifeline in self.lifelines:
+            lifeline.close()
         mine = f"{RUN}={self.request.run_id}"
         trouble: list[str] = []
         try:
@@ -187,12 +191,14 @@ class Builder:
         raise EnvironmentFailure(f"no subnet is free for the nodes: {refused}")
 
     async def _start_node(self, node: str, address: str) -> int:
-        # A single process that only waits: the node's server comes and goes beside it. It can
-        # do without capabilities, and so can the server.
+        # A single process that only waits: the node's server comes and goes beside it. It ends
+        # with its standard input, which is ours: no node outlives the harness, however that dies,
+        # and with the first process of a container the kernel kills all others. Neither it nor
+        # the server needs a capability.
         spec = ContainerSpec(
             name=self.name(node),
             image=self.image,
-            command=("sleep", "infinity"),
+            command=("cat",),
             labels=self.labels("node", node),
             hostname=node,
             user=self.user,
@@ -200,9 +206,11 @@ class Builder:
             network=self.name("net"),
             address=address,
             security=("no-new-privileges", "label=disable"),
+            stdin=True,
         )
         container = await self.calls(self.engine.create, spec)
         self.containers[node] = container
+        self.lifelines.append(await self.calls(self.engine.attach, container))
         await self.calls(self.engine.start, container)
         return await self.calls(self.engine.pid, container)
 
