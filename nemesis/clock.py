@@ -1,0 +1,250 @@
+"""Clocks that lie: an offset, a drift, a strobe. The host's own clock is never touched."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
+from harness.core.faults import FaultSpec, FaultStep, Proof
+from harness.core.protocols import ClockSkew, FaultContext, HasLeader, Resolved
+from harness.core.units import MILLISECOND, show_ms
+from harness.core.values import Value, freeze
+from nemesis import params
+from nemesis.holds import Holds
+from nemesis.readings import Reading, Tally, agrees, judge
+from nemesis.roles import count_of
+from nemesis.schedule import rotation, windows
+from nemesis.waiting import first_words, on_all
+
+HEAL_LIMIT_S = 8.0
+ASK_S = 0.3
+
+_KINDS: Mapping[str, str] = {
+    "offset": "the wall clock jumps, and stays wrong by that much",
+    "drift": "wall and monotonic clock run too fast or too slow",
+    "strobe": "the wall clock jumps forth and back many times a second",
+}
+_RATES = (0.5, 0.7, 0.8, 1.25, 1.5, 2.0)
+
+
+class Clock:
+    """Plans skewed clocks. Without a narrowing the kinds take turns."""
+
+    name = "clock"
+    capability = "clock"
+    narrowings = _KINDS
+
+    def __init__(self) -> None:
+        self._holds: Holds[str] = Holds()
+
+    def plan(
+        self,
+        rng: random.Random,
+        nodes: tuple[str, ...],
+        duration_ns: int,
+        narrowing: str | None,
+    ) -> tuple[FaultStep, ...]:
+        """The schedule.
+
+        Raises:
+            UsageError: an unknown kind, or too short a load.
+        """
+        if narrowing is not None and narrowing not in _KINDS:
+            raise UsageError(f"unknown clock fault: {narrowing!r} (known: {', '.join(_KINDS)})")
+        times = windows(rng, duration_ns)
+        kinds = rotation(rng, len(times), tuple(_KINDS) if narrowing is None else (narrowing,), ())
+        many = tuple(who for who in ("one", "minority", "all") if count_of(who, len(nodes)))
+        steps = []
+        for number, (window, kind) in enumerate(zip(times, kinds, strict=True), start=1):
+            wanted: dict[str, Value] = {
+                "who": rng.choice(many),
+                "order": tuple(rng.sample(nodes, len(nodes))),
+                **_draw(rng, kind),
+            }
+            fault = FaultSpec(self.name, wanted)
+            steps.append(FaultStep(f"C{number}", window.at_ns, window.duration_ns, fault))
+        return tuple(steps)
+
+    def fault(self, spec: FaultSpec) -> ClockFault:
+        """A fresh injection.
+
+        Raises:
+            UsageError: parameters that no plan of ours holds.
+        """
+        return ClockFault(Lie.read(spec), self._holds)
+
+
+def _draw(rng: random.Random, kind: str) -> dict[str, Value]:
+    """Offsets and strobes are drawn evenly over orders of magnitude, in milliseconds."""
+    match kind:
+        case "offset":
+            size = round(10 ** rng.uniform(2.7, 4.8))
+            return {"offset_ms": rng.choice((-1, 1)) * size}
+        case "drift":
+            return {"rate": rng.choice(_RATES)}
+        case _:
+            size = round(10 ** rng.uniform(2.6, 3.7))
+            return {"strobe_ms": size, "period_ms": rng.randint(40, 250)}
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """A planned skew: whose clock, and how it is wrong."""
+
+    who: str
+    order: tuple[str, ...]
+    skew: ClockSkew
+
+    @classmethod
+    def read(cls, spec: FaultSpec) -> Lie:
+        """From a plan.
+
+        Raises:
+            UsageError: not parameters of a clock fault.
+        """
+        who = params.text(spec, "who")
+        if who not in ("one", "minority", "all"):
+            raise UsageError(f"fault clock: unknown role {who!r} (known: one, minority, all)")
+        if "offset_ms" in spec.params:
+            skew = ClockSkew(offset_ns=params.whole(spec, "offset_ms") * MILLISECOND)
+        elif "rate" in spec.params:
+            skew = ClockSkew(rate=params.number(spec, "rate"))
+        else:
+            skew = ClockSkew(
+                strobe_ns=params.whole(spec, "strobe_ms") * MILLISECOND,
+                strobe_period_ns=params.whole(spec, "period_ms") * MILLISECOND,
+            )
+        return cls(who, params.names(spec, "order"), skew)
+
+    @property
+    def words(self) -> str:
+        """``+2.5 s``, ``×1.5``, ``±800 ms every 120 ms``."""
+        skew = self.skew
+        if skew.offset_ns:
+            sign = "-" if skew.offset_ns < 0 else "+"
+            return sign + show_ms(abs(skew.offset_ns))
+        if skew.strobe_ns:
+            return f"±{show_ms(skew.strobe_ns)} every {show_ms(skew.strobe_period_ns)}"
+        return f"×{skew.rate:g}"
+
+    @property
+    def pause_s(self) -> float:
+        """Between two readings; a strobe wants more of them, to be met in both of its states."""
+        return 0.12 if self.skew.strobe_ns else 0.4
+
+
+class ClockFault:
+    """Skewed clocks on some nodes, read from inside the nodes' servers all the while."""
+
+    def __init__(self, lie: Lie, holds: Holds[str]) -> None:
+        self._lie = lie
+        self._holds = holds
+        self._nodes: tuple[str, ...] = ()
+        self._tally = Tally()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def begin(self, context: FaultContext) -> Resolved:
+        """Skews the clocks of nodes whose servers run, and begins to read them."""
+        lie, cluster = self._lie, context.cluster
+        awake = [
+            node for node in lie.order if (await cluster.processes.state(node)).state == "running"
+        ]
+        # Those that cannot answer now come last: what nobody can read proves nothing.
+        ranked = (*awake, *(node for node in lie.order if node not in awake))
+        self._nodes = ranked[: count_of(lie.who, len(lie.order))]
+        self._holds.take(context.id, self._nodes)
+        self._tally.since_ns = time.monotonic_ns()
+        failed = await on_all(lambda node: cluster.clocks.skew(node, lie.skew), self._nodes)
+        if failed:
+            raise EnvironmentFailure(f"clock not skewed: {first_words(failed)}")
+        self._tally.until_ns = time.monotonic_ns()
+        self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
+        data: dict[str, Value] = {"who": lie.who, "nodes": self._nodes}
+        return Resolved(f"{' '.join(self._nodes)} {lie.words}", data)
+
+    async def _read_on(self, context: FaultContext) -> None:
+        while True:
+            # One failed look is no reason to stop looking.
+            with suppress(HarnessError, OSError, TimeoutError):
+                for node, reading in (await _read(context)).items():
+                    self._tally.add(node, reading)
+            await asyncio.sleep(self._lie.pause_s)
+
+    async def prove(self, context: FaultContext) -> Proof:
+        """The clocks as read inside the nodes were wrong in the way that was asked for."""
+        if not isinstance(context.target, HasLeader):
+            return Proof(False, f"target {context.target.name} does not tell its clock")
+        return judge(self._lie.skew, self._nodes, self._tally)
+
+    async def end(self, context: FaultContext) -> Proof:
+        """True clocks again; healed when each node that answers reads the true time."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+        self._holds.release(context.id)
+        clocks, held = context.cluster.clocks, self._holds.of_others(context.id)
+        free = [node for node in self._nodes if node not in held]
+        failed = await on_all(lambda node: clocks.skew(node, ClockSkew()), free)
+        if failed:
+            return Proof(False, f"clock not set right: {first_words(failed)}")
+        return await self._true_again(context)
+
+    async def _true_again(self, context: FaultContext) -> Proof:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + HEAL_LIMIT_S
+        wrong: dict[str, Value] = dict.fromkeys(self._nodes)
+        true: dict[str, Value] = {}
+        while wrong and loop.time() < deadline:
+            for node in self._holds.of_others(context.id):
+                wrong.pop(node, None)
+            readings = await _read(context)
+            for node in tuple(wrong):
+                reading = readings.get(node)
+                if reading is not None and agrees(reading, 0):
+                    wrong.pop(node)
+                    true[node] = reading.middle_ns // MILLISECOND
+                elif reading is not None:
+                    wrong[node] = reading.middle_ns // MILLISECOND
+            silent = [node for node, offset in wrong.items() if offset is None]
+            if len(silent) == len(wrong) and not await self._any_runs(context, silent):
+                break
+            await asyncio.sleep(0.1)
+        states = {node: (await context.cluster.processes.state(node)).state for node in wrong}
+        lying = {node: state for node, state in states.items() if state == "running"}
+        figures: dict[str, Value] = {"offsets_ms": freeze({**true, **wrong})}
+        if lying:
+            shown = ", ".join(f"{node} {_shown(wrong[node])}" for node in lying)
+            return Proof(False, f"not seen to be right again: {shown}", figures)
+        words = [f"right again: {' '.join(true)}"] if true else []
+        words += [f"set right while {state}: {node}" for node, state in states.items()]
+        return Proof(True, "; ".join(words) or "nothing was skewed", figures)
+
+    async def _any_runs(self, context: FaultContext, nodes: list[str]) -> bool:
+        states = [(await context.cluster.processes.state(node)).state for node in nodes]
+        return "running" in states
+
+
+def _shown(offset_ms: Value) -> str:
+    return "does not answer" if offset_ms is None else f"is off by {offset_ms} ms"
+
+
+async def _read(context: FaultContext) -> dict[str, Reading]:
+    """The clocks of the nodes that answer; between the true times before and after asking."""
+    target = context.target
+    if not isinstance(target, HasLeader):
+        return {}
+    began_ns, true_ns = time.monotonic_ns(), time.time_ns()
+    statuses = await target.statuses(context.cluster, ASK_S)
+    ended_ns, late_ns = time.monotonic_ns(), time.time_ns()
+    return {
+        node: Reading(began_ns, ended_ns, status.wall_ns - late_ns, status.wall_ns - true_ns)
+        for node, status in statuses.items()
+        if status.wall_ns is not None
+    }

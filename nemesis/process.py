@@ -1,0 +1,136 @@
+"""Kills and pauses of servers, planned; :mod:`nemesis.signals` carries them out."""
+
+from __future__ import annotations
+
+import random
+
+from harness.core.errors import UsageError
+from harness.core.faults import FaultSpec, FaultStep
+from harness.core.units import MILLISECOND, SECOND
+from nemesis.holds import Holds
+from nemesis.roles import count_of, majority
+from nemesis.schedule import Window, rotation, shortened, windows
+from nemesis.signals import WHO, Aim, KillFault, PauseFault
+
+
+def check_who(family: str, who: str, nodes: int) -> None:
+    """Whether so many nodes have such a role.
+
+    Raises:
+        UsageError: unknown role, or nobody would be hit.
+    """
+    if who not in WHO:
+        raise UsageError(f"unknown {family}: {who!r} (known: {', '.join(WHO)})")
+    if count_of(who, nodes) == 0:
+        raise UsageError(f"{family}:{who} needs at least 3 nodes, not {nodes}")
+
+
+def _plan(
+    family: str,
+    letter: str,
+    rng: random.Random,
+    nodes: tuple[str, ...],
+    duration_ns: int,
+    narrowing: str | None,
+) -> tuple[FaultStep, ...]:
+    check_who(family, narrowing or "one", len(nodes))
+    times = windows(rng, duration_ns)
+    if narrowing is not None:
+        chosen: tuple[str, ...] = (narrowing,) * len(times)
+    else:
+        others = tuple(who for who in WHO if who != "leader" and count_of(who, len(nodes)))
+        chosen = rotation(rng, len(times), ("leader",), others)
+    steps = []
+    for number, (window, who) in enumerate(zip(times, chosen, strict=True), start=1):
+        order = tuple(rng.sample(nodes, len(nodes)))
+        time, gap_ms = _timing(window, rng, who, len(nodes), narrowed=narrowing is not None)
+        fault = FaultSpec(family, {"who": who, "order": order, "gap_ms": gap_ms})
+        steps.append(FaultStep(f"{letter}{number}", time.at_ns, time.duration_ns, fault))
+    return tuple(steps)
+
+
+def _timing(
+    window: Window, rng: random.Random, who: str, nodes: int, *, narrowed: bool
+) -> tuple[Window, int]:
+    """How long, and how many milliseconds between one node's heal and the next one's.
+
+    Without a majority nothing can be answered. Such a fault is short, and its nodes come back one
+    by one, so that the system has to go on with the first majority that is there while the rest
+    of the fault is still in force. Other faults are now and then too short to be noticed: a server
+    that is back within one election time-out meets its peers in the middle of an election, and
+    what it forgot shows then.
+    """
+    count = count_of(who, nodes)
+    if count >= majority(nodes) and count > 1:
+        spread = rng.randint(window.duration_ns // 3, window.duration_ns // 2)
+        down = Window(window.at_ns, window.duration_ns - spread)
+        return shortened(down, rng, SECOND, 3 * SECOND), spread // MILLISECOND // (count - 1)
+    if not narrowed and rng.random() < 0.3:
+        return shortened(window, rng, 50 * MILLISECOND, 500 * MILLISECOND), 0
+    return window, 0
+
+
+class Kill:
+    """Plans kills. Without a narrowing, every second one hits the leader."""
+
+    name = "kill"
+    capability = "kill"
+    narrowings = WHO
+
+    def __init__(self) -> None:
+        self._holds: Holds[str] = Holds()
+
+    def plan(
+        self,
+        rng: random.Random,
+        nodes: tuple[str, ...],
+        duration_ns: int,
+        narrowing: str | None,
+    ) -> tuple[FaultStep, ...]:
+        """The schedule; a fault's duration is the time that the servers are down.
+
+        Raises:
+            UsageError: an unknown role, too few nodes for it, or too short a load.
+        """
+        return _plan(self.name, "K", rng, nodes, duration_ns, narrowing)
+
+    def fault(self, spec: FaultSpec) -> KillFault:
+        """A fresh injection.
+
+        Raises:
+            UsageError: parameters that no plan of ours holds.
+        """
+        return KillFault(Aim.read(spec), self._holds)
+
+
+class Pause:
+    """Plans pauses. Without a narrowing, every second one hits the leader."""
+
+    name = "pause"
+    capability = "pause"
+    narrowings = WHO
+
+    def __init__(self) -> None:
+        self._holds: Holds[str] = Holds()
+
+    def plan(
+        self,
+        rng: random.Random,
+        nodes: tuple[str, ...],
+        duration_ns: int,
+        narrowing: str | None,
+    ) -> tuple[FaultStep, ...]:
+        """The schedule.
+
+        Raises:
+            UsageError: an unknown role, too few nodes for it, or too short a load.
+        """
+        return _plan(self.name, "Z", rng, nodes, duration_ns, narrowing)
+
+    def fault(self, spec: FaultSpec) -> PauseFault:
+        """A fresh injection.
+
+        Raises:
+            UsageError: parameters that no plan of ours holds.
+        """
+        return PauseFault(Aim.read(spec), self._holds)
