@@ -20,7 +20,7 @@ from harness.core.protocols import (
     Provision,
     ServerSpec,
 )
-from harness.runtime.docker import images, subnets
+from harness.runtime.docker import gate, images, subnets
 from harness.runtime.docker.attached import HOMES, PYTHON, AttachedWire, agent_container
 from harness.runtime.docker.calls import Calls, complete
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
@@ -28,6 +28,7 @@ from harness.runtime.docker.owner import RUN, Owner, labels
 from harness.runtime.hands import Clocks, Processes, prepare_network
 from harness.runtime.wire import Agent
 
+LOOPBACK = "127.0.0.1"
 HOME = "/node"
 """A node's home as its server sees it."""
 
@@ -47,6 +48,8 @@ class DockerCluster:
     clocks: ClockControl
     notes: tuple[str, ...]
     folder: Path
+    gates: Mapping[str, int]
+    """Node → the port of this host that leads into it; empty where its address can be reached."""
 
     def place(self, node: str) -> Place:
         """See the protocol."""
@@ -61,6 +64,8 @@ class DockerCluster:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """See the protocol."""
         async with asyncio.timeout(timeout_s):
+            if node in self.gates:
+                return await gate.dial(LOOPBACK, self.gates[node], port)
             return await asyncio.open_connection(self.addresses[node], port)
 
 
@@ -84,11 +89,14 @@ class Builder:
     image: str
     user: str
     notes: list[str]
+    publish: bool = False
+    """Are the nodes' addresses out of our reach, so that clients need published ports?"""
     calls: Calls = field(default_factory=Calls)
     owner: Owner = field(default_factory=Owner.here)
     agent: Agent | None = None
     containers: dict[str, str] = field(default_factory=dict)
     lifelines: list[socket.socket] = field(default_factory=list)
+    gates: dict[str, int] = field(default_factory=dict)
 
     def name(self, what: str) -> str:
         """The name of one of this run's things."""
@@ -126,6 +134,7 @@ class Builder:
             clocks=Clocks(agent),
             notes=(*self.notes, *picked),
             folder=request.folder,
+            gates=self.gates,
         )
 
     async def end(self) -> list[str]:
@@ -198,13 +207,16 @@ class Builder:
         spec = ContainerSpec(
             name=self.name(node),
             image=self.image,
-            command=("cat",),
+            command=(PYTHON, "-I", "-S", f"{images.CODE}/{images.GATE}", address)
+            if self.publish
+            else ("cat",),
             labels=self.labels("node", node),
             hostname=node,
             user=self.user,
             mounts=((str((self.request.folder / node).resolve()), HOME),),
             network=self.name("net"),
             address=address,
+            publish=(gate.PORT,) if self.publish else (),
             security=("no-new-privileges", "label=disable"),
             stdin=True,
         )
@@ -212,6 +224,8 @@ class Builder:
         self.containers[node] = container
         self.lifelines.append(await self.calls(self.engine.attach, container))
         await self.calls(self.engine.start, container)
+        if self.publish:
+            self.gates[node] = await self.calls(self.engine.published, container, gate.PORT)
         return await self.calls(self.engine.pid, container)
 
     async def _spawn(self, node: str, spec: ServerSpec) -> None:

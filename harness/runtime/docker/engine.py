@@ -319,11 +319,10 @@ class Engine:
         with _speaking("looking at a container"):
             return int(self._api.inspect_container(container)["State"]["Pid"])
 
-    def published(self, container: str, port: int) -> int | None:
-        """The host's port behind a published one; None when it is not published."""
+    def published(self, container: str, port: int) -> int:
+        """The host's port that leads to a running container's published one."""
         with _speaking("looking at a container's ports"):
-            found = self._api.port(container, port)
-        return int(found[0]["HostPort"]) if found else None
+            return int(self._api.port(container, port)[0]["HostPort"])
 
     def attach(self, container: str) -> socket.socket:
         """Standard input and outputs of a container (:mod:`harness.runtime.docker.frames`).

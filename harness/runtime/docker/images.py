@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import EnvironmentFailure
-from harness.runtime.docker import hostbase
+from harness.runtime.docker import gate, hostbase
 from harness.runtime.docker.engine import Engine, EngineFailure
 from harness.runtime.docker.owner import IMAGE
 
@@ -26,6 +26,7 @@ BASE_REPOSITORY = "quorum-harness-base"
 SLIM = ("python", "3-slim")
 CODE = "/opt/harness"
 """Where the project's packages are in the image."""
+GATE = "gate.py"
 
 PULL_SILENCE_S = 8
 PULL_LIMIT_S = 120.0
@@ -72,7 +73,7 @@ def bases() -> list[Base]:
 def project_files() -> dict[str, bytes]:
     """The files that nodes and agent need: path below :data:`CODE` → content.
 
-    The reference target without its adapters (those belong to the harness), and the agent.
+    The reference target without its adapters (those belong to the harness), the agent, the gate.
     """
     harness, target = _folder("harness"), _folder("target")
     chosen = {
@@ -80,11 +81,12 @@ def project_files() -> dict[str, bytes]:
         "target": [path for path in sorted(target.rglob("*.py")) if path.parts[-2] != "adapters"],
     }
     roots = {"harness": harness, "target": target}
-    return {
+    files = {
         f"{package}/{path.relative_to(roots[package]).as_posix()}": path.read_bytes()
         for package, paths in chosen.items()
         for path in paths
     }
+    return files | {GATE: Path(gate.__file__).read_bytes()}
 
 
 def name(files: Mapping[str, bytes], kind: str) -> str:

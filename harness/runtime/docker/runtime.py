@@ -24,11 +24,16 @@ _MEANS = ("nft", "iptables", "netem", "nfqueue")
 
 
 class DockerRuntime:
-    """See :class:`~harness.core.protocols.Runtime`. Nothing is asked of an engine until needed."""
+    """See :class:`~harness.core.protocols.Runtime`. Nothing is asked of an engine until needed.
+
+    ``publish`` says whether clients go through ports published on this host's loopback; by
+    default only where the engine keeps its containers in a virtual machine.
+    """
 
     name = "docker"
 
-    def __init__(self) -> None:
+    def __init__(self, publish: bool | None = None) -> None:
+        self._publish = publish
         self._abilities: Mapping[str, str | None] | None = None
 
     def missing(self) -> str | None:
@@ -77,7 +82,11 @@ class DockerRuntime:
             notes += await asyncio.to_thread(_sweep, engine)
             image = await asyncio.to_thread(images.ensure, engine, notes.append)
             about = await asyncio.to_thread(engine.about)
-            builder = Builder(engine, request, image, node_user(about.rootless), notes)
+            hidden = about.system == "Docker Desktop" or sys.platform != "linux"
+            if hidden:
+                notes.append(f"the nodes' traces carry the clock of the machine of {about.system}")
+            publish = hidden if self._publish is None else self._publish
+            builder = Builder(engine, request, image, node_user(about.rootless), notes, publish)
             async with provisioned(builder) as cluster:
                 yield cluster
         finally:
@@ -110,11 +119,6 @@ def _unfit(engine: Engine) -> str | None:
     about = engine.about()
     if about.kind != "linux":
         return f"the engine runs {about.kind} containers: switch it to Linux containers"
-    if sys.platform != "linux" or about.system == "Docker Desktop":
-        return (
-            f"{about.system} keeps its containers in a virtual machine, with a clock of its own: "
-            "run the harness on Linux, or inside that machine"
-        )
     return None
 
 
