@@ -35,9 +35,11 @@ class LinearizabilityCheck:
             words = "nothing to check: the history has no operations"
             return CheckResult(NAME, Verdict.UNKNOWN, words)
         try:
-            return check(evidence.history, evidence.model, limits=limits, engine=self.engine)
+            proven = check(evidence.history, evidence.model, limits=limits, engine=self.engine)
         except UsageError as error:
             return CheckResult(NAME, Verdict.UNKNOWN, str(error))
+        # The witness stays behind: it is as long as the history, and can be had again from it.
+        return CheckResult(**{it.name: getattr(proven, it.name) for it in fields(CheckResult)})
 
 
 CHECKERS: Mapping[str, Checker] = {
