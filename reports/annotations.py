@@ -54,7 +54,7 @@ def _lines(level: str, reports: Sequence[Report]) -> list[str]:
     for number, report in enumerate(reports[:PER_KIND], 1):
         more = len(reports) - PER_KIND
         rest = f"\nand {more} more" if number == PER_KIND and more > 0 else ""
-        again = f"\n{report.commands[0].label.lower()}: {report.commands[0].text}"
+        again = "".join(f"\n{item.label.lower()}: {item.text}" for item in report.commands[:1])
         title = f"{_short(report)}: {report.word}"
         lines.append(
             f"::{level} title={_property(title)}::{_message(report.headline + again + rest)}"

@@ -30,10 +30,13 @@ def data(report: Report, figures: Figures) -> str:
     """Everything the plots need, as text for a ``<script type="application/json">``."""
     record = report.record
     end = max(record.duration_ns, 1)
+    # Without times the axis counts events: one of them takes the place of a second.
+    unit = SECOND if record.history.timed else 1
     marked = set(report.anomaly.operations) if report.anomaly else set()
     content = {
-        "duration": end / SECOND,
-        "violation": None if report.violation_ns is None else report.violation_ns / SECOND,
+        "timed": record.history.timed,
+        "duration": end / unit,
+        "violation": None if report.violation_ns is None else report.violation_ns / unit,
         "tint": TINT,
         "box": BOX,
         "mark": MARK,
@@ -64,7 +67,7 @@ def data(report: Report, figures: Figures) -> str:
         "marked": sorted(marked),
         "culprit": report.anomaly.culprit if report.anomaly else None,
         "blame": report.blame,
-        "rows": pack(figures.rows),
+        "rows": pack(figures.rows, unit),
     }
     return escape(content)
 
@@ -94,23 +97,23 @@ def escape(content: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def pack(rows: Sequence[Operation]) -> str:
+def pack(rows: Sequence[Operation], unit: int = SECOND) -> str:
     """Rows as columns (JSON), gzip, base64. The page opens it with ``DecompressionStream``.
 
-    Times are microseconds: ``start`` as differences, ``took`` -1 where there was no end. Texts
-    are numbers into ``words``.
+    Times are millionths of ``unit`` (nanoseconds): ``start`` as differences, ``took`` -1 where
+    there was no end. Texts are numbers into ``words``.
     """
     words: dict[str, int] = {}
 
     def word(text: str) -> int:
         return words.setdefault(text, len(words))
 
-    starts = [item.start // 1000 for item in rows]
+    starts = [item.start * 1_000_000 // unit for item in rows]
     columns = {
         "index": _differences([item.index for item in rows]),
         "start": _differences(starts),
         "took": [
-            -1 if item.end is None else item.end // 1000 - start
+            -1 if item.end is None else item.end * 1_000_000 // unit - start
             for item, start in zip(rows, starts, strict=True)
         ],
         "process": [item.process for item in rows],

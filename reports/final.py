@@ -12,7 +12,7 @@ from reports.glyphs import UNICODE, Glyphs
 from reports.model import Report, fault_summary, report_path
 from reports.scene import Scene
 from reports.textline import WIDTH, sentences, timeline
-from reports.words import clean, counted, path_words
+from reports.words import clean, counted, path_words, shorten
 
 MOST_REASONS = 6
 
@@ -33,10 +33,13 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
         out.append("")
     for words in _why(report):
         out += _wrapped(words, glyphs)
-    out += _wrapped(f"{report.counts.words()}. {fault_summary(record)}.", glyphs)
+    injected = f" {fault_summary(record)}." if record.plan else ""
+    out += _wrapped(f"{report.counts.words()}.{injected}", glyphs)
     for result in record.results:
         mark = {"valid": "✓", "invalid": "✕", "unknown": "?"}[result.verdict.value]
-        out += _wrapped(f"{mark} {clean(result.checker)}: {clean(result.reason)}", glyphs)
+        known = shorten(result.reason) == report.headline
+        reason = "" if known else f": {result.reason}"
+        out += _wrapped(f"{mark} {result.checker}{reason}", glyphs)
     path = path or report_path(record)
     if path is not None:
         out.append(f"  {'report':<12} {glyphs.fit(clean(path_words(path)))}")

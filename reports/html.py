@@ -90,8 +90,10 @@ def render_report(report: Report, plotting: library.Library | None = None) -> st
         picture_nodes=_nodes(report),
         picture_run=overview.draw(report, found, "run-still"),
         caption=_caption(report),
-        checks=[_check(result) for result in record.results],
+        checks=[_check(result, report.headline) for result in record.results],
         figures=found,
+        recorded=bool(found.total or record.faults or record.roles),
+        picture_lanes=bool(record.faults or record.roles),
         sentences=_plot_sentences(report, found),
         rows=_rows(report, found),
         logs={node: text[-LOG_CHARACTERS:] for node, text in record.logs.items() if text},
@@ -199,7 +201,7 @@ def _caption(report: Report) -> str:
     return enough
 
 
-def _check(result: CheckResult) -> dict[str, str]:
+def _check(result: CheckResult, headline: str) -> dict[str, str]:
     spent = result.figures.get("check_ms")
     took = show_ms(round(spent * MILLISECOND)) if isinstance(spent, int | float) else ""
     mark = {"valid": "✓", "invalid": "✕", "unknown": "?"}[result.verdict.value]
@@ -208,7 +210,7 @@ def _check(result: CheckResult) -> dict[str, str]:
         "name": clean(result.checker),
         "verdict": f"{mark} {result.verdict.value}",
         "tone": tone,
-        "reason": shorten(result.reason),
+        "reason": "See above." if shorten(result.reason) == headline else shorten(result.reason),
         "limit": clean(result.limit or ""),
         "took": took,
         "figures": ", ".join(
@@ -256,15 +258,16 @@ def _rows(report: Report, found: Figures) -> list[Row]:
     culprit = None if anomaly is None else anomaly.culprit
     place = next((n for n, item in enumerate(rows) if item.index == culprit), 0)
     first = max(0, min(place - ROWS // 2, len(rows) - ROWS))
-    return [_row(item, culprit, report.blame) for item in rows[first : first + ROWS]]
+    timed = report.record.history.timed
+    return [_row(item, culprit, report.blame, timed=timed) for item in rows[first : first + ROWS]]
 
 
-def _row(item: Operation, culprit: int | None, blame: str) -> Row:
+def _row(item: Operation, culprit: int | None, blame: str, *, timed: bool) -> Row:
     bad = item.index == culprit
     outcome = embedded.WORDS[OUTCOMES.index(item.outcome)]
     cells = (
-        instant(item.start),
-        "never" if item.end is None else instant(item.end),
+        instant(item.start, timed=timed),
+        "never" if item.end is None else instant(item.end, timed=timed),
         f"p{item.process}",
         clean(item.node or ""),
         shorten(item.call.f, 40),

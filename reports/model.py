@@ -201,8 +201,8 @@ def tally(operations: Sequence[Operation]) -> Counts:
 
 
 def target_name(record: RunRecord) -> str:
-    """The system under test, or a word for a history that no run of ours made."""
-    return clean(record.plan.spec.target) if record.plan else "the system"
+    """The system under test; a history that no run of ours made stands for itself."""
+    return clean(record.plan.spec.target) if record.plan else "This history"
 
 
 def run_name(record: RunRecord) -> str:
@@ -279,10 +279,10 @@ def _called_during(
 
 def _commands(record: RunRecord) -> tuple[Command, ...]:
     """Only commands that exist; a view leaves as many slots as there are."""
-    again = Command("Check again", check_command(record.folder))
-    if record.plan is None:
-        return (again,)
-    return (Command("Run again", run_command(record.plan)), again)
+    plan, operations = record.plan, record.history.operations
+    run = [] if plan is None else [Command("Run again", run_command(plan))]
+    check = [Command("Check again", check_command(record.folder))] if operations else []
+    return (*run, *check)
 
 
 def _kinds(record: RunRecord) -> str:

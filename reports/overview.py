@@ -22,7 +22,7 @@ HEIGHT = 170.0
 def draw(report: Report, figures: Figures, name: str) -> tuple[Markup, ...]:
     """Nodes and faults; latency quantiles; answers per second."""
     pictures = [lanes.whole(report.record, report.violation_ns, f"{name}-nodes")]
-    if figures.total:
+    if figures.total and report.record.history.timed:
         pictures += [
             _latency(report, figures, f"{name}-latency"),
             _rate(report, figures, f"{name}-rate"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.faults import FaultRecord
-from harness.core.operations import Operation
+from harness.core.operations import Operation, Outcome
 from harness.core.run import RoleSpan, RunRecord
 from harness.core.units import show_ms
 from harness.core.values import Record, Value, show
@@ -39,8 +39,9 @@ class Actor:
 
     @property
     def words(self) -> str:
-        """``write 3``."""
-        return shorten(self.operation.words(), LABEL)
+        """``write 3``; one that was refused says so."""
+        failed = " failed" if self.operation.outcome is Outcome.FAIL else ""
+        return shorten(self.operation.words(), LABEL) + failed
 
     @property
     def label(self) -> str:
@@ -57,7 +58,8 @@ class Scene:
         context: operations on the same key at the time that do not matter for the verdict.
         lane: what the key could hold, clipped to the window.
         legal: what the culprit could have returned, for people.
-        key: the key, for people; empty when there is none.
+        key: the key, for people; ``it`` when there is none.
+        timed: whether instants are times, or only places in the history.
         window: run nanoseconds of the first call and of the last instant that matters.
         faults: those in force within the window.
     """
@@ -70,6 +72,16 @@ class Scene:
     key: str
     window: tuple[int, int]
     faults: tuple[FaultRecord, ...]
+    timed: bool
+
+    def told(self, actor: Actor) -> str:
+        """The actor's sentence; the culprit's says what was legal, once."""
+        item = actor.operation
+        words = actor.step or f"Process {item.process}: {actor.words}."
+        if not actor.culprit:
+            return words
+        said = not self.legal or "legal here" in words.lower()
+        return f"{words} ✕" if said else f"{words} ✕ Legal here: {self.legal}."
 
 
 def scene_of(record: RunRecord, anomaly: Anomaly) -> Scene | None:
@@ -106,9 +118,10 @@ def scene_of(record: RunRecord, anomaly: Anomaly) -> Scene | None:
         context_missing=missing,
         lane=_clip(anomaly.lane, window),
         legal=shorten(joined(anomaly.legal), 60),
-        key="" if anomaly.key is None else shorten(show(anomaly.key), 18),
+        key="it" if anomaly.key is None else shorten(show(anomaly.key), 18),
         window=window,
         faults=tuple(fault for fault in record.faults if overlaps(fault, *window)),
+        timed=record.history.timed,
     )
 
 

@@ -27,10 +27,7 @@ def sentences(scene: Scene, glyphs: Glyphs = UNICODE) -> tuple[str, ...]:
     """``① Process 2 wrote 3 …``; the culprit's ends with what was legal."""
     lines = []
     for actor in scene.actors:
-        words = actor.step or f"Process {actor.operation.process}: {actor.words}."
-        if actor.culprit and scene.legal:
-            words = f"{words} {glyphs.fit('✕')} Legal here: {scene.legal}."
-        lines.append(f"{glyphs.numeral(actor.number or 0)} {glyphs.fit(words)}")
+        lines.append(f"{glyphs.numeral(actor.number or 0)} {glyphs.fit(scene.told(actor))}")
     return tuple(lines)
 
 

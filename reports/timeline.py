@@ -70,9 +70,7 @@ def draw(scene: Scene, name: str, *, context: bool = False) -> Markup:
     for actor in actors:
         _draw_bar(picture, actor, scene, layout)
     _draw_lane(picture, scene, layout)
-    description = " ".join(
-        actor.step or f"Process {actor.operation.process}: {actor.words}." for actor in scene.actors
-    )
+    description = " ".join(scene.told(actor) for actor in scene.actors)
     if context:
         description = f"The same with {counted(len(scene.context), 'more operation')}."
     return picture.markup(layout.width, layout.height, "Counterexample timeline", description)
@@ -152,7 +150,10 @@ def _draw_faults(picture: Picture, scene: Scene, layout: _Layout) -> None:
         right = layout.right if open_end else layout.scale.at(fault.ended_ns or 0)
         colour = fault_colour(fault.kind)
         picture.rect(f"tint {colour}", left, 30, right - left, layout.height - 40)
-        words = shorten(f"{fault.id} {fault.kind} {fault.words} (since {instant(began)})", 110)
+        words = shorten(
+            f"{fault.id} {fault.kind} {fault.words} (since {instant(began, timed=scene.timed)})",
+            110,
+        )
         wide = text_width(words, 13, bold=True)
         x, anchor = left + 8, "start"
         if x + wide > layout.right:
@@ -197,9 +198,10 @@ def _draw_edges(picture: Picture, scene: Scene, layout: _Layout) -> None:
             {"marker-end": f"url(#{picture.name}-arrow)"},
         )
         gap = item.start - (last.operation.end or 0)
+        later = f"{show_ms(gap)} later" if scene.timed else "later"
         words = (
             f"{numeral(last.number or 0)} had returned; "
-            f"{numeral(actor.number or 0)} is called {show_ms(gap)} later"
+            f"{numeral(actor.number or 0)} is called {later}"
         )
         x, y, wide = x1 + 8, y2 - 20, text_width(words, 13)
         clash = any(abs(y - top) < 15 and x < end and start < x + wide for top, start, end in taken)
@@ -226,7 +228,7 @@ def _draw_bar(picture: Picture, actor: Actor, scene: Scene, layout: _Layout) -> 
         picture.add("rect", {"fill": f"url(#{picture.name}-hatch)", **box})
     words = _bar_label(actor)
     if item.end is None:
-        words += " (no answer)"
+        words += " no answer"
     wide = text_width(words, LABEL_SIZE, bold=True)
     css = "label bad" if actor.culprit else ("label beside" if actor.number is None else "label")
     inside = not actor.culprit and (wide + 16 <= width or item.end is None)
@@ -267,5 +269,5 @@ def _draw_ticks(picture: Picture, scene: Scene, layout: _Layout) -> None:
         # Two lines of exact times; one that fits on neither is left to its dotted line.
         line = next((n for n in (0, 1) if x - ends[n] >= TICK_ROOM), None)
         if line is not None:
-            picture.text("time", x, base + 16 * line, instant(at_ns), "middle")
+            picture.text("time", x, base + 16 * line, instant(at_ns, timed=scene.timed), "middle")
             ends[line] = x

@@ -49,9 +49,9 @@ def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
-def instant(at_ns: int) -> str:
-    """An exact instant: ``23.345 s``."""
-    return f"{at_ns / SECOND:.3f} s"
+def instant(at_ns: int, *, timed: bool = True) -> str:
+    """An exact instant: ``23.345 s``; in a history without times a place: ``event 12``."""
+    return f"{at_ns / SECOND:.3f} s" if timed else f"event {at_ns}"
 
 
 def span(start_ns: int, end_ns: int | None) -> str:

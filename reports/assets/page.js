@@ -7,7 +7,8 @@ const zoom = {
   right: () => { const step = (view[1] - view[0]) / 4; zoomTo(view[0] + step, view[1] + step); },
   violation: () => {
     if (run.violation === null) return;
-    zoomTo(run.violation - 1.6, run.violation + 0.9);
+    const around = run.timed ? 1 : 20;
+    zoomTo(run.violation - 1.6 * around, run.violation + 0.9 * around);
     element('run').scrollIntoView();
   },
 };
@@ -107,7 +108,7 @@ class Table {
 
   row(row) {
     const rows = this.rows, line = document.createElement('tr'), bad = rows.index[row] === run.culprit;
-    const seconds = at => at === null ? 'never' : at.toFixed(3) + ' s';
+    const seconds = at => at === null ? 'never' : run.timed ? at.toFixed(3) + ' s' : 'event ' + at;
     const kind = rows.outcome[row];
     const ending = bad ? run.blame : OUTCOMES[kind] + (rows.error[row] ? ': ' + rows.error[row] : '');
     const cells = [seconds(rows.start[row]), seconds(rows.end[row]), 'p' + rows.process[row], rows.node[row],
@@ -130,7 +131,7 @@ class Table {
   }
 
   show(row) {
-    const from = this.rows.start[row], to = this.rows.end[row] ?? from + 1, room = Math.max(0.2, to - from);
+    const from = this.rows.start[row], to = this.rows.end[row] ?? from + 1, room = Math.max(run.timed ? 0.2 : 5, to - from);
     zoomTo(from - room, to + room);
     element('run').scrollIntoView();
   }
@@ -164,7 +165,7 @@ async function begin() {
   let waiting = 0;
   addEventListener('resize', () => { clearTimeout(waiting); waiting = setTimeout(resize, 80); });
   const rows = await unpack(run.rows);
-  if (typeof uPlot === 'function') {
+  if (typeof uPlot === 'function' && element('plot-processes')) {
     drawPlots(rows);
     viewFromLink();
     addEventListener('hashchange', viewFromLink);

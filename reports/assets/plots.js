@@ -6,12 +6,13 @@ const ratio = () => devicePixelRatio || 1;
 const plotWidth = () => Math.max(280, document.querySelector('.plots').clientWidth);
 
 function setView(from, to) {
-  const width = Math.max(0.002, Math.min(run.duration, to - from));
+  const width = Math.min(run.duration, Math.max(run.timed ? 0.002 : 2, to - from));
   from = Math.max(0, Math.min(run.duration - width, from));
   view = [from, from + width];
   for (const plot of plots) plot.setScale('x', { min: view[0], max: view[1] });
-  const digits = width < 2 ? 3 : 1;
-  element('window').textContent = view[0].toFixed(digits) + ' – ' + view[1].toFixed(digits) + ' s';
+  const digits = !run.timed ? 0 : width < 2 ? 3 : 1;
+  const words = view.map(at => at.toFixed(digits)).join(' – ');
+  element('window').textContent = run.timed ? words + ' s' : 'events ' + words;
 }
 
 // The window stands in the address, so that it can be sent. Some viewers forbid it; then only the link is lost.
@@ -102,7 +103,7 @@ function plot(id, height, series, data, { y = {}, scale = {}, draw = null } = {}
     },
     scales: { x: { time: false, min: 0, max: run.duration, auto: false }, y: { auto: false, ...scale } },
     axes: [
-      axis({ size: 30, gap: 3, values: (_, at) => at.map(value => +value.toFixed(6) + ' s') }),
+      axis({ size: 30, gap: 3, values: (_, at) => at.map(value => +value.toFixed(6) + (run.timed ? ' s' : '')) }),
       axis({ size: 74, gap: 6, ...y }),
     ],
     series: [{}, ...series],
@@ -296,9 +297,11 @@ function clocksPlot() {
 
 function drawPlots(rows) {
   page.classList.add('plotted');
-  nodesPlot();
-  latencyPlot(rows);
-  ratePlot();
+  if (element('plot-nodes')) nodesPlot();
+  if (run.timed) {
+    latencyPlot(rows);
+    ratePlot();
+  }
   processesPlot(rows);
   clocksPlot();
   setView(0, run.duration);

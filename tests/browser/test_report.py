@@ -112,6 +112,17 @@ def test_a_link_carries_the_window(open_report: Open) -> None:
     assert open_report(records.stale_read(), link="#t=9-1").windows() == about(0, 60)
 
 
+def test_a_history_without_times_counts_events(open_report: Open) -> None:
+    opened = open_report(records.untimed(), viewport=WIDE)
+    assert opened.windows() == [[0, 12]]
+    expect(opened.page.locator("#window")).to_have_text("events 0 – 12")
+    expect(opened.page.locator("#table tr.bad td").first).to_have_text("event 8")
+    expect(opened.page.locator("#plot-latency")).to_have_count(0)
+    opened.page.locator("#table tr.bad button").click()
+    assert opened.windows() == [[0, 12]]
+    assert opened.said == []
+
+
 def test_search_finds_whole_words(open_report: Open) -> None:
     page = open_report(records.stale_read(), viewport=WIDE).page
     rows = page.locator("#table tbody tr")

@@ -378,6 +378,25 @@ def foreign() -> RunRecord:
 
 
 @cache
+def untimed() -> RunRecord:
+    """A history whose times are only places in its file."""
+    operations = tuple(
+        replace(item, start=4 * number, end=4 * number + 3, node=None)
+        for number, item in enumerate(WITNESSES)
+    )
+    lane = (LaneSegment(0, 4, ("3", "nil")), LaneSegment(4, 11, ("4",)))
+    steps = (*STALE.steps[:2], "Process 7 read 3; legal here: 4.")
+    anomaly = replace(STALE, lane=lane, at_ns=11, steps=steps, key=None)
+    base = foreign()
+    return replace(
+        base,
+        history=History(operations, timed=False),
+        results=(replace(base.results[0], reason=STALE.sentence, anomalies=(anomaly,)),),
+        duration_ns=12,
+    )
+
+
+@cache
 def hostile() -> RunRecord:
     """A stale read in which every text that comes from outside tries to break out."""
     bad = HOSTILE + "\x1b[31m\u202e::error::x"

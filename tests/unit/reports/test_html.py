@@ -33,6 +33,7 @@ ALL = {
     "two_leaders": records.two_leaders,
     "environment": records.environment,
     "foreign": records.foreign,
+    "untimed": records.untimed,
     "hostile": records.hostile,
 }
 
@@ -155,6 +156,8 @@ def test_other_endings_say_why() -> None:
     environment = page(records.environment()).text
     assert "n3 did not start: port 7000 is taken." in environment
     assert "No check was made." in environment
+    assert "Nothing was recorded." in environment
+    assert "harness check" not in environment
     leaders = page(records.two_leaders()).text
     assert "no term has two leaders" in leaders
     assert "What each node called itself around 23.210 s" in leaders
@@ -199,6 +202,21 @@ def test_a_violation_of_one_operation_is_about_nodes() -> None:
     assert "It was answered by n4, leading term 4, while n2 still called itself" in text
     assert "✕ violation" in text
     assert "impossible" not in text
+
+
+def test_places_are_not_times() -> None:
+    found = page(records.untimed())
+    text = found.text
+    assert "This history has no usable times" in text
+    assert "② had returned; ③ is called later" in text
+    assert "event 11" in text
+    assert "it can hold" in text
+    assert "Latency" not in text
+    assert "③ Process 7 read 3; legal here: 4. ✕" in text
+    assert "0.000 s" not in text
+    data = data_of(found)
+    assert (data["timed"], data["duration"], data["violation"]) == (False, 12, 11)
+    assert rows_of(data["rows"])["start"] == [0, 4_000_000, 4_000_000]
 
 
 def test_embedded_rows_are_the_operations() -> None:
