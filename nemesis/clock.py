@@ -158,11 +158,11 @@ class ClockFault:
         ranked = (*awake, *(node for node in lie.order if node not in awake))
         self._nodes = ranked[: count_of(lie.who, len(lie.order))]
         self._holds.take(context.id, self._nodes)
-        self._tally.since_ns = time.monotonic_ns()
+        self._tally.since_ns = _now_ns()
         failed = await on_all(lambda node: cluster.clocks.skew(node, lie.skew), self._nodes)
         if failed:
             raise EnvironmentFailure(f"clock not skewed: {first_words(failed)}")
-        self._tally.until_ns = time.monotonic_ns()
+        self._tally.until_ns = _now_ns()
         self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
         data: dict[str, Value] = {"who": lie.who, "nodes": self._nodes}
         return Resolved(f"{' '.join(self._nodes)} {lie.words}", data)
@@ -209,9 +209,9 @@ class ClockFault:
                 reading = readings.get(node)
                 if reading is not None and agrees(reading, 0):
                     wrong.pop(node)
-                    true[node] = reading.middle_ns // MILLISECOND
+                    true[node] = reading.middle_ms
                 elif reading is not None:
-                    wrong[node] = reading.middle_ns // MILLISECOND
+                    wrong[node] = reading.middle_ms
             silent = [node for node, offset in wrong.items() if offset is None]
             if len(silent) == len(wrong) and not await self._any_runs(context, silent):
                 break
@@ -231,6 +231,11 @@ class ClockFault:
         return "running" in states
 
 
+def _now_ns() -> int:
+    """The loop's time: what a skew is measured against passes as the loop's timers do."""
+    return round(asyncio.get_running_loop().time() * 1e9)
+
+
 def _shown(offset_ms: Value) -> str:
     return "does not answer" if offset_ms is None else f"is off by {offset_ms} ms"
 
@@ -240,9 +245,9 @@ async def _read(context: FaultContext) -> dict[str, Reading]:
     target = context.target
     if not isinstance(target, HasLeader):
         return {}
-    began_ns, true_ns = time.monotonic_ns(), time.time_ns()
+    began_ns, true_ns = _now_ns(), time.time_ns()
     statuses = await target.statuses(context.cluster, ASK_S)
-    ended_ns, late_ns = time.monotonic_ns(), time.time_ns()
+    ended_ns, late_ns = _now_ns(), time.time_ns()
     return {
         node: Reading(began_ns, ended_ns, status.wall_ns - late_ns, status.wall_ns - true_ns)
         for node, status in statuses.items()

@@ -62,9 +62,9 @@ def _timing(
     """
     count = count_of(who, nodes)
     if count >= majority(nodes) and count > 1:
-        spread = rng.randint(window.duration_ns // 3, window.duration_ns // 2)
-        down = Window(window.at_ns, window.duration_ns - spread)
-        return shortened(down, rng, SECOND, 3 * SECOND), spread // MILLISECOND // (count - 1)
+        spread_ms = rng.randint(window.duration_ns // 3, window.duration_ns // 2) // MILLISECOND
+        down = Window(window.at_ns, window.duration_ns - spread_ms * MILLISECOND)
+        return shortened(down, rng, SECOND, 3 * SECOND), spread_ms // (count - 1)
     if not narrowed and rng.random() < 0.3:
         return shortened(window, rng, 50 * MILLISECOND, 500 * MILLISECOND), 0
     return window, 0

@@ -29,9 +29,9 @@ class Reading:
     high_ns: int
 
     @property
-    def middle_ns(self) -> int:
+    def middle_ms(self) -> int:
         """The likeliest offset."""
-        return (self.low_ns + self.high_ns) // 2
+        return round((self.low_ns + self.high_ns) / 2 / MILLISECOND)
 
 
 @dataclass(slots=True)
@@ -95,11 +95,11 @@ def _drifted(rate: float, reading: Reading, tally: Tally) -> bool:
 
 
 def _extremes(readings: Sequence[Reading]) -> tuple[Value, ...]:
-    offsets = [reading.middle_ns // MILLISECOND for reading in readings]
+    offsets = [reading.middle_ms for reading in readings]
     return (min(offsets), max(offsets))
 
 
 def _span(readings: Sequence[Reading]) -> str:
-    offsets = [reading.middle_ns // MILLISECOND for reading in readings]
+    offsets = [reading.middle_ms for reading in readings]
     low, high = min(offsets), max(offsets)
     return f"{low:+d} ms" if low == high else f"{low:+d} to {high:+d} ms"

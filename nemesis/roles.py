@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from harness.core.protocols import FaultContext
 
-LEADER_WAIT_S = 6.0
-"""How long a fault that wants the leader waits for there to be one: another fault of the same run
-may have killed it just now, and an election needs its time."""
+LEADER_WAIT_S = 11.0
+"""How long a fault that wants the leader waits for there to be one: other faults of the same run
+may have taken the majority away, for as long as a window of theirs."""
 
 _ASK_S = 0.4
 _POLL_S = 0.1

@@ -102,7 +102,7 @@ class _Shaped:
         leader = await find_leader(context) if meant else None
         node = leader or treatment.order[0]
         links = treatment.links(node)
-        await self._measure(network, links)
+        await self._measure(context, links)
         self._before = await network.shaped()
         # From here on there is something to undo, whatever becomes of the call.
         self._links = links
@@ -115,7 +115,7 @@ class _Shaped:
             data["leader"] = leader
         return Resolved(treatment.words(node, leader), data)
 
-    async def _measure(self, network: NetworkControl, links: frozenset[Link]) -> None:
+    async def _measure(self, context: FaultContext, links: frozenset[Link]) -> None:
         """What has to be known before anything is done."""
 
     async def _withdraw(self, context: FaultContext) -> None:
@@ -144,8 +144,8 @@ class SlowFault(_Shaped):
         super().__init__(treatment, holds)
         self._trips: Trips = {}
 
-    async def _measure(self, network: NetworkControl, links: frozenset[Link]) -> None:
-        self._trips = await _round_trips(network, links)
+    async def _measure(self, context: FaultContext, links: frozenset[Link]) -> None:
+        self._trips = await _round_trips(context.cluster.network, links - self._touched(context))
 
     def _extra(self, link: Link) -> int:
         """By how much a round trip that begins on ``link`` should be longer on average."""

@@ -17,12 +17,11 @@ from harness.core.protocols import FaultContext, ProcessState, Resolved
 from harness.core.values import Value, freeze
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.roles import bracket, choose, leader_words
+from nemesis.roles import LEADER_WAIT_S, bracket, choose, leader_words
 from nemesis.waiting import first_words, on_all, until
 
-VICTIM_WAIT_S = 8.0
-"""How long a fault waits for a server that it can hit: others may be down for another fault, and
-after a kill there may be no leader yet."""
+VICTIM_WAIT_S = LEADER_WAIT_S
+"""How long a fault waits for a server that it can hit: others may be down for another fault."""
 HEAL_LIMIT_S = 10.0
 
 WHO: Mapping[str, str] = {

@@ -1,0 +1,371 @@
+"""A cluster of the imagination: nodes without processes, packets without wires, time that jumps.
+
+Every call takes a moment before and after its effect, so that a cancellation can come in between,
+and knobs make parts of it fail or lie: what a fault says of itself is only worth something if it
+notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+from harness.core.protocols import (
+    ClockSkew,
+    Cluster,
+    FaultContext,
+    Link,
+    LinkBehaviour,
+    NodeStatus,
+    ProcessState,
+    ServerSpec,
+    Target,
+)
+
+T = TypeVar("T")
+
+MOMENT_S = 0.002
+PACKETS_PER_S = 20.0
+TRIP_NS = 200_000
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Instead of waiting, moves the loop's time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise AssertionError("everybody waits, and no timer is set")
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop whose time is virtual and jumps to the next timer."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)
+
+
+async def moment() -> None:
+    await asyncio.sleep(MOMENT_S)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass
+class Faulty:
+    """Calls that fail: by name, before they do anything."""
+
+    broken: set[str] = field(default_factory=set)
+
+    async def enter(self, name: str) -> None:
+        await moment()
+        if name in self.broken:
+            raise OSError(f"{name} is broken")
+
+
+@dataclass
+class FakeNetwork(Faulty):
+    """Links with wishes. Between all nodes some packets flow all the time, unless ``idle``."""
+
+    nodes: tuple[str, ...] = ()
+    firewall: str = "fake"
+    shaper: str = "fake"
+    idle: bool = False
+    deaf: bool = False
+    """Accepts wishes and does nothing."""
+    sticky: bool = False
+    """Never withdraws a wish."""
+    leaks: set[Link] = field(default_factory=set)
+    """Pass whatever is cut."""
+    dead: set[Link] = field(default_factory=set)
+    """Pass nothing, though nobody cut them."""
+    cuts: dict[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    shapes: dict[str, Mapping[Link, LinkBehaviour]] = field(default_factory=dict)
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
+    _dropped: Counter[Link] = field(default_factory=Counter)
+    _delayed: Counter[Link] = field(default_factory=Counter)
+    _lost: Counter[Link] = field(default_factory=Counter)
+    _seen_at: float = 0.0
+
+    def is_cut(self, link: Link) -> bool:
+        if link in self.leaks or self.deaf:
+            return False
+        source, end = link
+        return any(source in drops.get(end, ()) for drops in self.cuts.values())
+
+    def behaviour(self, link: Link) -> LinkBehaviour:
+        if self.deaf:
+            return LinkBehaviour()
+        all_ = [links[link] for links in self.shapes.values() if link in links]
+        kept = 1.0
+        for one in all_:
+            kept *= 1 - one.loss
+        return LinkBehaviour(
+            sum(one.delay_ns for one in all_), sum(one.jitter_ns for one in all_), 1 - kept
+        )
+
+    def _flow(self) -> None:
+        """What flowed since the last look."""
+        elapsed, self._seen_at = _now() - self._seen_at, _now()
+        if not self.idle:
+            for source in self.nodes:
+                for end in self.nodes:
+                    if source != end:
+                        self._send((source, end), round(elapsed * PACKETS_PER_S))
+
+    def _send(self, link: Link, packets: int = 1) -> bool:
+        """Whether the last of them arrived."""
+        if self.is_cut(link):
+            self._dropped[link] += packets
+            return False
+        behaviour, arrived = self.behaviour(link), True
+        for _ in range(packets):
+            arrived = self.rng.random() >= behaviour.loss
+            self._lost[link] += not arrived
+            self._delayed[link] += arrived and behaviour.delay_ns > 0
+        return arrived and link not in self.dead
+
+    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
+        await self.enter("cut")
+        self._flow()
+        _wish(self.cuts, owner, drops, self.sticky)
+        await moment()
+
+    async def dropped(self) -> Mapping[Link, int]:
+        await self.enter("dropped")
+        self._flow()
+        return dict(self._dropped)
+
+    async def shape(self, owner: str, links: Mapping[Link, LinkBehaviour]) -> None:
+        await self.enter("shape")
+        self._flow()
+        _wish(self.shapes, owner, links, self.sticky)
+        await moment()
+
+    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+        await self.enter("shaped")
+        self._flow()
+        return {link: (self._delayed[link], self._lost[link]) for link in self.links()}
+
+    def links(self) -> list[Link]:
+        return [(one, two) for one in self.nodes for two in self.nodes if one != two]
+
+    async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
+        await self.enter("probe")
+        self._flow()
+        passed = {link: self._send(link) for link in links}
+        await asyncio.sleep(MOMENT_S if all(passed.values()) else timeout_s)
+        return passed
+
+    async def round_trip(self, link: Link, timeout_s: float = 2.0) -> int | None:
+        await self.enter("round_trip")
+        self._flow()
+        there, back = link, link[::-1]
+        if not (self._send(there) and self._send(back)):
+            await asyncio.sleep(timeout_s)
+            return None
+        trip = TRIP_NS
+        for way in (self.behaviour(there), self.behaviour(back)):
+            trip += way.delay_ns + round(self.rng.uniform(-1, 1) * way.jitter_ns)
+        await asyncio.sleep(trip / 1e9)
+        return trip
+
+
+def _wish(wishes: dict[str, Any], owner: str, wish: Mapping[Any, Any], sticky: bool) -> None:
+    if wish:
+        wishes[owner] = wish
+    elif not sticky:
+        wishes.pop(owner, None)
+
+
+@dataclass
+class FakeProcesses(Faulty):
+    """Servers that are a word and a number."""
+
+    states: dict[str, ProcessState] = field(default_factory=dict)
+    immortal: set[str] = field(default_factory=set)
+    sleepless: set[str] = field(default_factory=set)
+    barren: set[str] = field(default_factory=set)
+    """Their servers end at once when they are started."""
+    _pids: int = 1000
+
+    async def launch(self, node: str, spec: ServerSpec) -> None:
+        await self.start(node)
+
+    async def start(self, node: str) -> None:
+        await self.enter("start")
+        before = self.states.get(node, ProcessState("gone", None, 0))
+        if before.state == "gone":
+            self._pids += 1
+            if node in self.barren:
+                self.states[node] = ProcessState("gone", None, before.starts + 1)
+            else:
+                self.states[node] = ProcessState("running", self._pids, before.starts + 1)
+        await moment()
+
+    async def kill(self, node: str) -> None:
+        await self.enter("kill")
+        if node not in self.immortal:
+            self.states[node] = ProcessState("gone", None, self.states[node].starts)
+        await moment()
+
+    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
+        await self.kill(node)
+
+    async def pause(self, node: str) -> None:
+        await self.enter("pause")
+        if node not in self.sleepless:
+            self._turn(node, "running", "stopped")
+        await moment()
+
+    async def resume(self, node: str) -> None:
+        await self.enter("resume")
+        self._turn(node, "stopped", "running")
+        await moment()
+
+    def _turn(self, node: str, old: str, new: str) -> None:
+        now = self.states[node]
+        if now.state == old:
+            self.states[node] = ProcessState(new, now.pid, now.starts)
+
+    async def state(self, node: str) -> ProcessState:
+        await moment()
+        return self.states[node]
+
+
+@dataclass
+class FakeClocks(Faulty):
+    """Skews, and since when."""
+
+    skews: dict[str, tuple[ClockSkew, float]] = field(default_factory=dict)
+    deaf: bool = False
+    sticky: bool = False
+
+    async def skew(self, node: str, skew: ClockSkew) -> None:
+        await self.enter("skew")
+        if skew != ClockSkew():
+            self.skews[node] = (skew, _now())
+        elif not self.sticky:
+            self.skews.pop(node, None)
+        await moment()
+
+    def wall_ns(self, node: str) -> int:
+        skew, since = self.skews.get(node, (ClockSkew(), 0.0))
+        if self.deaf:
+            skew = ClockSkew()
+        elapsed = round((_now() - since) * 1e9)
+        lie = skew.offset_ns + round((skew.rate - 1) * elapsed)
+        if skew.strobe_period_ns and elapsed // skew.strobe_period_ns % 2:
+            lie += skew.strobe_ns
+        return time.time_ns() + lie
+
+
+@dataclass
+class FakeCluster:
+    """Some nodes, all of them up."""
+
+    nodes: tuple[str, ...] = ("n1", "n2", "n3", "n4", "n5")
+    runtime: str = "fake"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.network = FakeNetwork(nodes=self.nodes)
+        self.processes = FakeProcesses(
+            states={
+                node: ProcessState("running", 100 + place, 1)
+                for place, node in enumerate(self.nodes)
+            }
+        )
+        self.clocks = FakeClocks()
+        self.addresses = {node: node for node in self.nodes}
+
+    def place(self, node: str) -> NoReturn:
+        raise AssertionError("nothing is started here")
+
+    def home(self, node: str) -> Path:
+        raise AssertionError("nodes of the imagination have no home")
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> NoReturn:
+        raise AssertionError("nobody answers here")
+
+    def is_whole(self) -> bool:
+        """Everything runs, nothing is cut, treated or skewed."""
+        running = all(state.state == "running" for state in self.processes.states.values())
+        network = self.network
+        return running and not (network.cuts or network.shapes or self.clocks.skews)
+
+
+@dataclass
+class FakeTarget:
+    """Says who leads: the first node that runs, or whoever is ``crowned``, or nobody."""
+
+    cluster: FakeCluster
+    crowned: str | None = None
+    anarchy: bool = False
+    name: str = "fake"
+    promise: str = "nothing"
+
+    def server(self, place: object) -> NoReturn:
+        raise AssertionError("nothing is started here")
+
+    async def await_ready(self, cluster: object, timeout_s: float) -> None:
+        await moment()
+
+    def client(self, cluster: object, node: str, process: int) -> NoReturn:
+        raise AssertionError("nobody calls here")
+
+    def leader(self) -> str | None:
+        states = self.cluster.processes.states
+        running = [node for node in self.cluster.nodes if states[node].state == "running"]
+        if self.anarchy or not running:
+            return None
+        return self.crowned if self.crowned in running else running[0]
+
+    async def statuses(self, cluster: Cluster, timeout_s: float) -> Mapping[str, NodeStatus]:
+        states = self.cluster.processes.states
+        stopped = any(state.state == "stopped" for state in states.values())
+        leader = self.leader()
+        answers = {
+            node: NodeStatus(
+                node,
+                "leader" if node == leader else "follower",
+                3,
+                leader,
+                self.cluster.clocks.wall_ns(node),
+            )
+            for node, state in states.items()
+            if state.state == "running"
+        }
+        await asyncio.sleep(timeout_s if stopped else MOMENT_S)
+        return answers
+
+
+def context(cluster: FakeCluster, target: Target | None = None, name: str = "F1") -> FaultContext:
+    """What a fault is handed."""
+    return FaultContext(cast(Cluster, cluster), target or FakeTarget(cluster), name)
