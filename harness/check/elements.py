@@ -21,6 +21,10 @@ from harness.core.verdict import Anomaly, CheckResult, Verdict
 SHOWN = 10
 """Anomalies of a kind that are told in words; the figures count all."""
 
+MOST_UNSEEN = 0.1
+"""Share of the acknowledged elements that may go without any later read: with more, finding
+nothing wrong means little."""
+
 TOLD = 100
 """Letters of an operation in a sentence: a read of a large set is cut."""
 
@@ -323,22 +327,32 @@ def check_growth(
     )
     looks = sum(len(known.looks) for known in keys)
     unseen = sum(uncovered(known) for known in keys)
+    looked_at = (
+        f"{counted(elements, 'element')} ({acknowledged:,} acknowledged) in "
+        f"{counted(looks, 'read')} of {counted(len(keys), 'key')}"
+    )
     unknown = None
     if not acknowledged or not looks:
         found = f"{counted(acknowledged, 'acknowledged element')}, {counted(looks, 'read')}"
         unknown = f"nothing to check: {found}"
     elif unseen:
-        unknown = (
-            f"no read was begun after {unseen:,} of {counted(acknowledged, 'acknowledged element')}"
-        )
+        words = f"{unseen:,} of {counted(acknowledged, 'acknowledged element')} were not read again"
+        if unseen > MOST_UNSEEN * acknowledged:
+            unknown = words
+        looked_at = f"{looked_at}; {words}"
     budget = Budget(limits)
     return judge(
         checker,
         (item for known in keys for item in rules(known, budget)),
-        f"{counted(elements, 'element')} ({acknowledged:,} acknowledged) in "
-        f"{counted(looks, 'read')} of {counted(len(keys), 'key')}",
+        looked_at,
         unknown,
-        {"elements": elements, "acknowledged": acknowledged, "reads": looks, "keys": len(keys)},
+        {
+            "elements": elements,
+            "acknowledged": acknowledged,
+            "not_read_again": unseen,
+            "reads": looks,
+            "keys": len(keys),
+        },
     )
 
 

@@ -116,6 +116,12 @@ def test_what_was_not_seen_is_unknown(operations: tuple[Operation, ...]) -> None
     assert judged("set", *operations).verdict is Verdict.UNKNOWN
 
 
+def test_a_few_that_were_not_read_again_are_told() -> None:
+    result = judged("set", *long_run(random.Random(1), 100), operation("add", 1000, 2000, 2001))
+    assert result.verdict is Verdict.VALID
+    assert "1 of 101 acknowledged elements were not read again" in result.reason
+
+
 def test_a_limit_is_unknown_and_named() -> None:
     evidence = Evidence(history(*ADDS, operation("read", (1, 2), 40, 50)))
     result = CHECKERS["set"].check(evidence, Limits(time_s=-1.0))
