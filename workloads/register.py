@@ -12,12 +12,18 @@ from harness.core.values import Value
 from workloads.keys import Keys, final_reads, streams
 
 LIFE = (40, 60)
+READER, WRITER = 0.9, 1 / 3
+"""Shares of reads among a thread's calls."""
 SEEN = 4
 """So many of the last values that a key was seen to hold are candidates for a cas."""
 
 
 class Register:
-    """Half of the calls read, a quarter writes, a quarter compares and sets.
+    """Readers and writers, one of each at every node as far as there are threads.
+
+    A writer that meets a node without a quorum waits there; only a thread that mostly reads goes
+    on asking it, and so finds out whether it answers what it should not. A reader's calls are
+    reads but for one in ten, a writer's are a third each reads, writes and compare-and-sets.
 
     No value is written twice to a key, so every read says exactly which write it saw. A cas expects
     a value that the key was lately seen to hold, the last one mostly, so that it often succeeds.
@@ -38,11 +44,17 @@ class Register:
         rng, key = self._streams[thread], self._keys.use(thread)
         # Both are drawn whatever they are used for: what one call needs must not shift the next.
         draw, pick = rng.random(), rng.random()
-        if draw < 0.5:
+        reads = READER if self._is_reader(thread) else WRITER
+        if draw < reads:
             return Call("read", key.name)
-        if draw < 0.75:
+        if draw < (reads + 1) / 2:
             return Call("write", key.name, key.fresh())
         return Call("cas", key.name, (self._expected(key.name, pick), key.fresh()))
+
+    def _is_reader(self, thread: int) -> bool:
+        """Alternates over the threads of one node and over the nodes of one round of threads."""
+        around, node = divmod(thread, len(self._nodes))
+        return (around + node) % 2 == 0
 
     def _expected(self, name: str, pick: float) -> Value:
         """The last value seen in three of four cases, else an older one; nil of a fresh key."""
