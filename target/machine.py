@@ -53,7 +53,8 @@ def command(
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a command answered, and where: ``index`` and ``term`` are those of the entry that took
-    effect, which for a retry is the first one. All errors here are definite: nothing was done."""
+    effect, which for a retry is the first one. With an error nothing was done, except that
+    ``superseded`` is said of an old request whose answer is not known any more."""
 
     index: int
     term: int

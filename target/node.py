@@ -81,6 +81,7 @@ class _Pending:
     command: bytes
     due_ms: int
     rests_until_ms: int = 0
+    term: int = 0
     leader: str | None = None
 
 
@@ -225,6 +226,7 @@ class Node:
                 due = self._now_ms + self.config.write_ms
                 for index, pending in enumerate(self._held, first):
                     pending.due_ms = due
+                    pending.term = raft.term
                     self._writes[index] = pending
                 self._held.clear()
         elif raft.leader is not None:
@@ -254,7 +256,8 @@ class Node:
     def _acknowledge(self, pending: _Pending, result: Result) -> None:
         if result.error is None:
             self._out.append(Acknowledged(result.index, result.term, result.session, result.seq))
-        answer = Answer(result.value, result.error, True, result.index, result.term)
+        definite = result.error != "superseded"
+        answer = Answer(result.value, result.error, definite, result.index, result.term)
         self._end(pending, answer)
 
     def _acknowledge_early(self) -> None:
@@ -343,14 +346,18 @@ class Node:
             self._out.append(Committed(commit, log.term(commit) or 0))
         if commit <= self.applied:
             return
+        done: list[tuple[_Pending, Result]] = []
         for entry in log.slice(self.applied + 1, commit):
             if entry.kind == COMMAND:
                 result = self.machine.apply(entry.index, entry.term, entry.data)
-                pending = self._writes.pop(entry.index, None)
-                if pending is not None:
-                    self._acknowledge(pending, result)
+                # Another leader's entry may have taken the place of the one waited for.
+                pending = self._writes.get(entry.index)
+                if pending is not None and pending.term == entry.term:
+                    done.append((self._writes.pop(entry.index), result))
         self.applied = commit
         self._out.append(Applied(commit, log.term(commit) or 0))
+        for pending, result in done:
+            self._acknowledge(pending, result)
 
     # -- patience -------------------------------------------------------------------------------
 

@@ -50,7 +50,6 @@ from target.raft.messages import (
 )
 from target.raft.progress import Mode, Progress
 
-BATCH_ENTRIES = 1024
 BATCH_BYTES = 1 << 20
 WINDOW = 64
 """Messages of entries under way to one follower."""
@@ -261,9 +260,12 @@ class Raft:
         if term > self.term:
             self.term = term
             self.vote = None
+        if self.role is Role.LEADER:
+            # All others go on waiting as they did: a candidate that cannot win must not keep
+            # one that can from its turn.
+            self._wait_for_election()
         self._become(Role.FOLLOWER)
         self.leader = leader
-        self._wait_for_election()
 
     def _become(self, role: Role) -> None:
         self.role = role
@@ -425,7 +427,7 @@ class Raft:
         free = len(peer.inflight) < WINDOW if peer.mode is Mode.REPLICATE else not peer.waiting
         entries: tuple[Entry, ...] = ()
         if free and peer.next <= self.log.last:
-            entries = self.log.window(peer.next, BATCH_ENTRIES, BATCH_BYTES)
+            entries = self.log.window(peer.next, self.config.batch_entries, BATCH_BYTES)
         untold = peer.mode is Mode.REPLICATE and peer.told < min(self.commit, prev)
         if not (entries or must or untold):
             return None

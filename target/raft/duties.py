@@ -38,6 +38,8 @@ class Config:
     heartbeat_ms: int = 40
     trailing: int = 500
     """Entries kept in memory behind a snapshot, for followers that are a little late."""
+    batch_entries: int = 1024
+    """The most in one message."""
     bugs: frozenset[str] = frozenset()
 
 
