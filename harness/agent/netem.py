@@ -1,0 +1,186 @@
+"""Shaping by the kernel's netem (tc-netem(8)): in each sender, a band of its own for each peer.
+
+Band 0 of a ``prio`` qdisc carries whatever is not for a peer (ARP, answers to clients) as it was;
+a filter on the destination address leads each peer's packets through the netem of its band.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from harness.agent import linux, tools
+from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.tools import Command, ToolFailed
+
+MOST_PEERS = 15
+"""A ``prio`` qdisc has 16 bands."""
+
+_LIMIT = 100_000
+"""Packets that may be under way; netem's own 1000 would lose some at a long delay."""
+
+
+def lacks() -> str | None:
+    """Why netem cannot be used here, tried in a namespace that is thrown away."""
+    try:
+        with linux.throwaway_netns():
+            tools.run(Command(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]))
+    except (ToolFailed, OSError) as error:
+        return str(error)
+    return None
+
+
+def build(device: str, peers: Sequence[str], leaf: str = "netem") -> str:
+    """A node's tree, for ``tc -batch``; its leaves shape nothing yet."""
+    lines = [
+        f"qdisc replace dev {device} root handle 1: prio bands {len(peers) + 1} "
+        f"priomap {' '.join('0' * 16)}"
+    ]
+    for number, peer in enumerate(peers):
+        lines += [
+            f"qdisc add dev {device} parent {_band(number)} handle {_handle(number)} "
+            f"{leaf} limit {_LIMIT}",
+            f"filter add dev {device} parent 1: protocol ip prio 1 "
+            f"u32 match ip dst {peer}/32 flowid {_band(number)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def change(device: str, behaviours: Mapping[int, Behaviour | None]) -> str:
+    """New behaviour for the peers with these numbers; packets under way stay under way.
+
+    A change sets all parameters anew, so that what is not named is off (sch_netem.c).
+    """
+    return "".join(
+        f"qdisc change dev {device} parent {_band(number)} handle {_handle(number)} "
+        f"netem limit {_LIMIT}{parameters(behaviour)}\n"
+        for number, behaviour in sorted(behaviours.items())
+    )
+
+
+def parameters(behaviour: Behaviour | None) -> str:
+    """``delay 50000us 10000us loss 10.0000%``, each part only where it is wanted."""
+    if behaviour is None:
+        return ""
+    words = ""
+    if behaviour.delay_ns or behaviour.jitter_ns:
+        words += f" delay {behaviour.delay_ns // 1000}us"
+    if behaviour.jitter_ns:
+        words += f" {behaviour.jitter_ns // 1000}us"
+    if behaviour.loss:
+        words += f" loss random {behaviour.loss:.4%}"
+    return words
+
+
+def readings(printed: str) -> dict[int, tuple[int, int]]:
+    """From ``tc -s -j qdisc show``: number of the peer → (packets sent, packets dropped)."""
+    found = {}
+    for qdisc in json.loads(printed or "[]"):
+        if qdisc.get("kind") == "netem":
+            number = int(qdisc["handle"].rstrip(":"), 16) - 16
+            found[number] = int(qdisc["packets"]), int(qdisc["drops"])
+    return found
+
+
+class Tally:
+    """Counts of a netem that also carries packets while it shapes nothing."""
+
+    def __init__(self) -> None:
+        self._last = (0, 0)
+        self._behaviour: Behaviour | None = None
+        self.delayed = 0
+        self.lost = 0
+
+    def advance(self, reading: tuple[int, int], behaviour: Behaviour | None) -> None:
+        """What passed since the last reading did so under the behaviour told then."""
+        sent, dropped = reading[0] - self._last[0], reading[1] - self._last[1]
+        if self._behaviour is not None:
+            if self._behaviour.delay_ns or self._behaviour.jitter_ns:
+                self.delayed += sent
+            self.lost += dropped
+        self._last, self._behaviour = reading, behaviour
+
+
+class NetemShaper:
+    """The tree is built with the first shaping and stays until the end, without effect."""
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        """Changes nothing yet.
+
+        Raises:
+            ToolFailed: more nodes than a tree has room for.
+        """
+        if len(machines) > MOST_PEERS + 1:
+            raise ToolFailed(f"netem shapes up to {MOST_PEERS + 1} nodes, not {len(machines)}")
+        self.how = "netem"
+        self._machines = machines
+        self._built = False
+        self._wanted: Mapping[Link, Behaviour] = {}
+        self._tallies: dict[Link, Tally] = {}
+
+    def shape(self, links: Mapping[Link, Behaviour]) -> None:
+        """One ``tc -batch`` in each sender for which something changes."""
+        self._build()
+        texts = {}
+        for machine in self._machines:
+            changed = {
+                number: links.get((machine.node, peer.node))
+                for number, peer in enumerate(self._peers(machine))
+                if links.get((machine.node, peer.node))
+                != self._wanted.get((machine.node, peer.node))
+            }
+            if changed:
+                texts[machine.node] = change(machine.device, changed)
+        self._advance(links)
+        self._batch(texts)
+        self._wanted = dict(links)
+
+    def shaped(self) -> dict[Link, tuple[int, int]]:
+        """Read from the qdiscs' counters."""
+        if self._built:
+            self._advance(self._wanted)
+        return {link: (tally.delayed, tally.lost) for link, tally in self._tallies.items()}
+
+    def remove(self) -> None:
+        """The interfaces get back the qdisc they were made with."""
+        if self._built:
+            self._batch({m.node: f"qdisc del dev {m.device} root\n" for m in self._machines})
+
+    def _peers(self, machine: Machine) -> list[Machine]:
+        return [peer for peer in self._machines if peer is not machine]
+
+    def _build(self) -> None:
+        if not self._built:
+            texts = {}
+            for machine in self._machines:
+                peers = [peer.address for peer in self._peers(machine)]
+                texts[machine.node] = build(machine.device, peers)
+            self._batch(texts)
+            self._built = True
+
+    def _advance(self, links: Mapping[Link, Behaviour]) -> None:
+        printed = tools.run_all(
+            Command(["tc", "-s", "-j", "qdisc", "show", "dev", m.device], netns=m.netns)
+            for m in self._machines
+        )
+        for machine, text in zip(self._machines, printed, strict=True):
+            read = readings(text)
+            for number, peer in enumerate(self._peers(machine)):
+                link = machine.node, peer.node
+                tally = self._tallies.setdefault(link, Tally())
+                tally.advance(read.get(number, (0, 0)), links.get(link))
+
+    def _batch(self, texts: Mapping[str, str]) -> None:
+        tools.run_all(
+            Command(["tc", "-batch", "-"], texts[m.node], m.netns)
+            for m in self._machines
+            if m.node in texts
+        )
+
+
+def _band(number: int) -> str:
+    return f"1:{number + 2:x}"
+
+
+def _handle(number: int) -> str:
+    return f"{number + 16:x}:"

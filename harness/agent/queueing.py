@@ -1,0 +1,276 @@
+"""Shaping where the kernel has no netem: packets wait in a queue for a process of ours.
+
+In each receiver a rule leads the packets of shaped senders to a queue (NFQUEUE), from which
+:mod:`harness.agent.delayer` lets them on in time, or drops them. The receiver, not the sender:
+there a packet no longer counts as its socket's unsent data, so that a delay does not throttle the
+sender as well (TCP small queues). The rule says bypass: without a living helper packets pass.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from harness.agent import linux, nfqueue, tools
+from harness.agent.firewall import IPTABLES
+from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.tools import Command, ToolFailed
+
+TABLE = "quorum_shape"
+CHAIN = "QUORUM-SHAPE"
+QUEUE = 7411
+
+_ANSWER_S = 5.0
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from harness.agent.delayer import main; main(sys.argv[2:])"
+)
+
+
+class _Rules(Protocol):
+    """The way packets get into the queue."""
+
+    def build(self) -> str: ...
+
+    def change(self, sources: Sequence[str]) -> str: ...
+
+    def remove(self) -> str: ...
+
+    @property
+    def argv(self) -> Sequence[str]: ...
+
+
+class NftRules:
+    """A table of family ip in the node's network namespace."""
+
+    argv = ("nft", "-f", "-")
+
+    def build(self) -> str:
+        """It queues nothing yet; it comes before the firewall's chain."""
+        return (
+            f"table ip {TABLE} {{\n"
+            "  set shaped { type ipv4_addr; }\n"
+            "  chain input {\n"
+            "    type filter hook input priority -150; policy accept;\n"
+            f"    ip saddr @shaped queue num {QUEUE} bypass\n"
+            "  }\n"
+            "}\n"
+        )
+
+    def change(self, sources: Sequence[str]) -> str:
+        """Exactly these senders, in one transaction."""
+        elements = ", ".join(sources)
+        add = f"add element ip {TABLE} shaped {{ {elements} }}\n" if sources else ""
+        return f"flush set ip {TABLE} shaped\n{add}"
+
+    def remove(self) -> str:
+        """The table and all in it."""
+        return f"delete table ip {TABLE}\n"
+
+
+class IptablesRules:
+    """A chain of the mangle table in the node's network namespace."""
+
+    def __init__(self, command: str) -> None:
+        self.argv = (f"{command}-restore", "-w", "--noflush")
+
+    def build(self) -> str:
+        """It queues nothing yet; mangle comes before filter."""
+        return f"*mangle\n:{CHAIN} - [0:0]\n-I INPUT 1 -j {CHAIN}\nCOMMIT\n"
+
+    def change(self, sources: Sequence[str]) -> str:
+        """Exactly these senders, in one change."""
+        rules = "".join(
+            f"-A {CHAIN} -s {source} -j NFQUEUE --queue-num {QUEUE} --queue-bypass\n"
+            for source in sources
+        )
+        return f"*mangle\n:{CHAIN} - [0:0]\n{rules}COMMIT\n"
+
+    def remove(self) -> str:
+        """The chain, and the jump to it."""
+        return f"*mangle\n:{CHAIN} - [0:0]\n-D INPUT -j {CHAIN}\n-X {CHAIN}\nCOMMIT\n"
+
+
+def find_rules() -> _Rules:
+    """The first way that works, tried with a queue in a namespace that is thrown away.
+
+    Raises:
+        ToolFailed: none does; one line.
+    """
+    reasons = []
+    ways: list[_Rules] = [NftRules(), *(IptablesRules(command) for command in IPTABLES)]
+    for rules in ways:
+        try:
+            with linux.throwaway_netns():
+                tools.run(Command(rules.argv, rules.build()))
+                tools.run(Command(rules.argv, rules.change(["192.0.2.1"])))
+                nfqueue.Queue(QUEUE).close()
+        except (ToolFailed, OSError) as error:
+            reasons.append(str(error))
+        else:
+            return rules
+    raise ToolFailed("; ".join(dict.fromkeys(reasons)))
+
+
+def lacks() -> str | None:
+    """Why packets cannot be queued here."""
+    try:
+        find_rules()
+    except ToolFailed as error:
+        return str(error)
+    return None
+
+
+class QueueShaper:
+    """One helper process for all nodes; it and the rules come with the first shaping."""
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self.how = "nfqueue"
+        self._machines = machines
+        self._rules: _Rules | None = None
+        self._helper: _Helper | None = None
+        self._before: dict[Link, tuple[int, int]] = {}
+        self._wanted: Mapping[Link, Behaviour] = {}
+
+    def shape(self, links: Mapping[Link, Behaviour]) -> None:
+        """The helper learns first, so that a packet never waits for nobody."""
+        if self._rules is None:
+            rules = find_rules()
+            self._restore(rules, {machine.node: rules.build() for machine in self._machines})
+            self._rules = rules
+        if self._helper is None and links:
+            self._helper = _Helper(self._machines)
+        self._wanted = dict(links)
+        sources: dict[str, dict[str, Behaviour]] = {m.node: {} for m in self._machines}
+        addresses = {machine.node: machine.address for machine in self._machines}
+        for (source, to), behaviour in sorted(links.items()):
+            sources[to][addresses[source]] = behaviour
+        if self._helper is not None:
+            self._tell(self._helper, sources)
+        changes = {node: self._rules.change(list(found)) for node, found in sources.items()}
+        self._restore(self._rules, changes)
+
+    def shaped(self) -> dict[Link, tuple[int, int]]:
+        """As the helper counted.
+
+        Raises:
+            ToolFailed: the helper died while links were to be shaped: packets pass untouched.
+        """
+        if self._helper is None:
+            return dict(self._before)
+        try:
+            counts = self._helper.counts()
+        except ToolFailed:
+            self._bury()
+            if self._wanted:
+                raise
+            return dict(self._before)
+        return {
+            link: (
+                counts.get(link, (0, 0))[0] + self._before.get(link, (0, 0))[0],
+                counts.get(link, (0, 0))[1] + self._before.get(link, (0, 0))[1],
+            )
+            for link in {*counts, *self._before}
+        }
+
+    def remove(self) -> None:
+        """First the rules, then the helper: what waits in its queues is still let through."""
+        if self._rules is not None:
+            self._restore(self._rules, {m.node: self._rules.remove() for m in self._machines})
+        if self._helper is not None:
+            self._helper.close()
+
+    def _tell(self, helper: _Helper, sources: Mapping[str, Mapping[str, Behaviour]]) -> None:
+        try:
+            helper.tell(sources)
+        except ToolFailed:
+            # It died in between: another one takes over.
+            self._bury()
+            self._helper = _Helper(self._machines)
+            self._helper.tell(sources)
+
+    def _bury(self) -> None:
+        if self._helper is not None:
+            for link, (delayed, lost) in self._helper.last.items():
+                before = self._before.get(link, (0, 0))
+                self._before[link] = before[0] + delayed, before[1] + lost
+            self._helper.close()
+            self._helper = None
+
+    def _restore(self, rules: _Rules, texts: Mapping[str, str]) -> None:
+        tools.run_all(Command(rules.argv, texts[m.node], m.netns) for m in self._machines)
+
+
+class _Helper:
+    """The process that holds packets, and a queue's socket for it in every node."""
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self.last: dict[Link, tuple[int, int]] = {}
+        self._machines = machines
+        self._by_address = {machine.address: machine.node for machine in machines}
+        queues = []
+        for machine in machines:
+            with linux.inside(machine.netns):
+                queues.append(nfqueue.Queue(QUEUE))
+        ours, theirs = socket.socketpair()
+        self._talk = ours
+        ours.settimeout(_ANSWER_S)
+        inherited = [theirs.fileno(), *(queue.fileno() for queue in queues)]
+        code = str(Path(__file__).resolve().parents[2])
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _BOOT, code, *map(str, inherited)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=inherited,
+        )
+        theirs.close()
+        for queue in queues:
+            queue.close()
+
+    def tell(self, sources: Mapping[str, Mapping[str, Behaviour]]) -> None:
+        """For each receiver, how packets of which sender's address behave."""
+        self._ask(
+            [
+                {
+                    address: [behaviour.delay_ns, behaviour.jitter_ns, behaviour.loss]
+                    for address, behaviour in sources[machine.node].items()
+                }
+                for machine in self._machines
+            ]
+        )
+
+    def counts(self) -> dict[Link, tuple[int, int]]:
+        """(delayed, lost) since it started."""
+        return self._ask(None)
+
+    def close(self) -> None:
+        """It ends when its line does."""
+        self._talk.close()
+        try:
+            self._process.wait(_ANSWER_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ask(self, request: object) -> dict[Link, tuple[int, int]]:
+        try:
+            self._talk.sendall(json.dumps(request).encode() + b"\n")
+            data = b""
+            while not data.endswith(b"\n"):
+                part = self._talk.recv(1 << 16)
+                if not part:
+                    raise ConnectionResetError
+                data += part
+        except OSError as error:
+            raise ToolFailed("the helper that delays packets has died") from error
+        self.last = {
+            (self._by_address[address], machine.node): (delayed, lost)
+            for machine, counts in zip(self._machines, json.loads(data), strict=True)
+            for address, (delayed, lost) in counts.items()
+        }
+        return self.last
