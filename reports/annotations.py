@@ -85,7 +85,7 @@ def summary(reports: Sequence[Report]) -> str:
 def _section(report: Report) -> str:
     lines = ["", f"### {report.mark} {_inline(report.title)}", "", _inline(report.headline), ""]
     if report.scene is not None:
-        lines += _fence([*timeline(report.scene), "", *sentences(report.scene)])
+        lines += _fence([*timeline(report.scene).lines, "", *sentences(report.scene)])
     lines += [_inline(sentence) for sentence in report.explanation]
     lines += ["", "<details><summary>Commands and figures</summary>", ""]
     lines += _fence([command.text for command in report.commands])

@@ -51,12 +51,15 @@ def lines(report: Report, glyphs: Glyphs = UNICODE, path: Path | None = None) ->
 
 
 def _picture(scene: Scene, glyphs: Glyphs) -> list[str]:
-    """The picture, or what it would have shown in sentences: the last ones, with the culprit."""
+    """The picture; sentences where it does not fit, or cannot hold its words."""
     drawn = timeline(scene, glyphs)
-    if drawn:
-        return list(drawn)
+    if drawn.labelled:
+        return list(drawn.lines)
     told = sentences(scene, glyphs)
-    lines = [line for words in told[-MOST_REASONS:] for line in _wrapped(words, glyphs)]
+    lines = [*drawn.lines, ""] if drawn.lines else []
+    # The last sentence is the culprit's, and what comes before it matters most for it.
+    for words in told[-MOST_REASONS:]:
+        lines += _wrapped(words, glyphs)
     if len(told) > MOST_REASONS:
         left_out = counted(len(told) - MOST_REASONS, "more operation")
         lines += _wrapped(f"{left_out} in the report.", glyphs)

@@ -87,7 +87,7 @@ def _problem(case: ET.Element, tag: str, kind: str, sentence: str, report: Repor
     problem = ET.SubElement(case, tag, type=kind, message=clean(sentence))
     lines = textwrap.wrap(clean(sentence), COLUMNS)
     if tag == "failure" and report.scene is not None:
-        lines += ["", *timeline(report.scene), ""]
+        lines += ["", *timeline(report.scene).lines, ""]
         for line in sentences(report.scene):
             lines += textwrap.wrap(line, COLUMNS)
     elif tag == "failure" and report.anomaly is not None:

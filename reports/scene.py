@@ -81,7 +81,7 @@ class Scene:
         if not actor.culprit:
             return words
         said = not self.legal or "legal here" in words.lower()
-        return f"{words} ✕" if said else f"{words} ✕ Legal here: {self.legal}."
+        return f"✕ {words}" if said else f"{words} ✕ Legal here: {self.legal}."
 
 
 def scene_of(record: RunRecord, anomaly: Anomaly) -> Scene | None:
@@ -142,7 +142,7 @@ def overlaps(fault: FaultRecord, start: int, end: int) -> bool:
 
 def segment_words(values: tuple[str, ...], *, decisive: bool) -> str:
     """``3 or 4``; ``4 only`` where the culprit stands and nothing else is possible."""
-    words = clean(joined(values, most=3)) or "nothing"
+    words = clean(joined(values, most=3)) or "nothing legal"
     return f"{words} only" if decisive and len(values) == 1 else words
 
 

@@ -81,8 +81,8 @@ def numeral(number: int) -> str:
 
 
 def joined(items: tuple[str, ...], last: str = "or", most: int = 4) -> str:
-    """``3``, ``3 or 4``, ``1, 2 or 3``; beyond ``most`` the rest is counted."""
-    if len(items) > most:
+    """``3``, ``3 or 4``, ``1, 2 or 3``; when more than one is beyond ``most``, they are counted."""
+    if len(items) > most + 1:
         return f"{', '.join(items[:most])} {last} {len(items) - most} more"
     if len(items) < 2:
         return "".join(items)

@@ -113,6 +113,23 @@ def test_last_blocks(name: str) -> None:
     golden.check(f"{name}.block.txt", stream.getvalue())
 
 
+@pytest.mark.parametrize("count", [9, 40])
+def test_what_the_picture_cannot_hold_is_told(count: int) -> None:
+    record = records.stale_read()
+    indexes = tuple(item.index for item in record.history.operations[:count])
+    steps = tuple(f"Step {number} of many." for number in range(1, count + 1))
+    anomaly = replace(records.STALE, operations=indexes, culprit=indexes[-1], steps=steps, lane=())
+    results = (replace(record.results[0], anomalies=(anomaly,)),)
+    stream = Utf8()
+    Console(stream, env={}).finish(replace(record, results=results))
+    text = stream.getvalue()
+    assert f"Step {count} of many. ✕ Legal here: 4." in text
+    assert f"Step {count - 5} of many." in text
+    assert f"Step {count - 6} of many." not in text
+    assert f"{count - 6} more operations in the report." in text
+    assert ("⑨├" in text) is (count == 9)
+
+
 def test_lines_fit_80_columns() -> None:
     text = shown(records.stale_read(), Utf8())
     block = text[text.index("✕ INVALID") :].splitlines()

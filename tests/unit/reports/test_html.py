@@ -212,7 +212,7 @@ def test_places_are_not_times() -> None:
     assert "event 11" in text
     assert "it can hold" in text
     assert "Latency" not in text
-    assert "③ Process 7 read 3; legal here: 4. ✕" in text
+    assert "③ ✕ Process 7 read 3; legal here: 4." in text
     assert "0.000 s" not in text
     data = data_of(found)
     assert (data["timed"], data["duration"], data["violation"]) == (False, 12, 11)

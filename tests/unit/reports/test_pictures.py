@@ -49,7 +49,7 @@ def test_counterexample_with_an_unanswered_write() -> None:
     scene = scene_of(record, STALE)
     assert scene is not None
     golden.check("unanswered.svg", str(timeline.draw(scene, "ce")) + "\n")
-    golden.check("unanswered.txt", "\n".join(textline.timeline(scene)) + "\n")
+    golden.check("unanswered.txt", "\n".join(textline.timeline(scene).lines) + "\n")
 
 
 def test_nodes_around_a_violation() -> None:
@@ -59,8 +59,8 @@ def test_nodes_around_a_violation() -> None:
 
 def test_text_pictures() -> None:
     scene = stale_scene()
-    text = [*textline.timeline(scene), "", *textline.sentences(scene), ""]
-    text += [*textline.timeline(scene, ASCII), "", *textline.sentences(scene, ASCII)]
+    text = [*textline.timeline(scene).lines, "", *textline.sentences(scene), ""]
+    text += [*textline.timeline(scene, ASCII).lines, "", *textline.sentences(scene, ASCII)]
     golden.check("stale-read.txt", "\n".join(text) + "\n")
 
 
@@ -98,6 +98,35 @@ def test_letters_for_poor_terminals(encoding: str | None) -> None:
     assert glyphs is ASCII
     assert glyphs.fit("✕ ① a → b … “c” ü") == 'X (1) a -> b ... "c" \\xfc'
     assert glyphs_for("UTF-8") is UNICODE
+
+
+def test_text_pictures_give_up_in_steps() -> None:
+    def crowd(count: int, values: int) -> Scene:
+        operations = tuple(
+            records.op(number, number, Call("write", "k7", number), 10 * number, 10 * number + 5)
+            for number in range(count)
+        )
+        held = tuple(str(value) for value in range(values))
+        lane = tuple(LaneSegment(ms(10 * n), ms(10 * n + 10), held) for n in range(count))
+        anomaly = replace(
+            STALE, operations=tuple(range(count)), culprit=count - 1, steps=(), lane=lane
+        )
+        record = replace(records.stale_read(), history=History(operations))
+        scene = scene_of(record, anomaly)
+        assert scene is not None
+        return scene
+
+    roomy = textline.timeline(crowd(3, 4))
+    assert roomy.labelled
+    assert "0, 1, 2 or 3" in roomy.lines[-1]
+    tight = textline.timeline(crowd(4, 4))
+    assert tight.labelled
+    assert "0/1/2/3" in tight.lines[-1]
+    numbers = textline.timeline(crowd(8, 1))
+    assert numbers.lines
+    assert not numbers.labelled
+    assert "write" not in "".join(numbers.lines)
+    assert textline.timeline(crowd(40, 1)).lines == ()
 
 
 names = st.sampled_from(["k", "key 1", HOSTILE, "\x1b[31m", "é" * 9, "::error::", "x" * 300])
@@ -169,7 +198,7 @@ def test_any_scene_can_be_drawn(drawn: tuple[RunRecord, Anomaly]) -> None:
 
 
 def assert_text_is_safe(scene: Scene, glyphs: Glyphs) -> None:
-    lines = textline.timeline(scene, glyphs)
+    lines = textline.timeline(scene, glyphs).lines
     assert all(len(line) <= textline.WIDTH and line.isprintable() for line in lines)
     assert all(line.isprintable() for line in textline.sentences(scene, glyphs))
     if glyphs is ASCII:

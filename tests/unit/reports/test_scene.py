@@ -112,7 +112,7 @@ def test_lane_words() -> None:
     assert segment_words(("4",), decisive=True) == "4 only"
     assert segment_words(("4",), decisive=False) == "4"
     assert segment_words(("3", "4"), decisive=True) == "3 or 4"
-    assert segment_words((), decisive=False) == "nothing"
+    assert segment_words((), decisive=False) == "nothing legal"
 
 
 def test_the_lane_is_cut_to_the_window() -> None:
