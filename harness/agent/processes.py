@@ -97,6 +97,13 @@ def send(processes: Sequence[Process], number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
+def end(pid: int | None) -> None:
+    """SIGKILL to a process that may be gone."""
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 async def _signal_until(
     machine: Machine, number: signal.Signals, reached: Callable[[list[Process]], bool]
 ) -> None:

@@ -12,7 +12,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,17 +32,21 @@ _BOOT = (
 )
 
 
-class _Rules(Protocol):
+class Rules(Protocol):
     """The way packets get into the queue."""
 
-    def build(self) -> str: ...
-
-    def change(self, sources: Sequence[str]) -> str: ...
-
-    def remove(self) -> str: ...
-
     @property
-    def argv(self) -> Sequence[str]: ...
+    def argv(self) -> Sequence[str]:
+        """The tool that reads the text."""
+
+    def build(self) -> str:
+        """Rules that queue nothing yet."""
+
+    def change(self, sources: Sequence[str]) -> str:
+        """Exactly these senders' packets are queued, from one moment to the next."""
+
+    def remove(self) -> str:
+        """The inverse of :meth:`build`."""
 
 
 class NftRules:
@@ -51,7 +55,7 @@ class NftRules:
     argv = ("nft", "-f", "-")
 
     def build(self) -> str:
-        """It queues nothing yet; it comes before the firewall's chain."""
+        """It comes before the firewall's chain."""
         return (
             f"table ip {TABLE} {{\n"
             "  set shaped { type ipv4_addr; }\n"
@@ -80,7 +84,7 @@ class IptablesRules:
         self.argv = (f"{command}-restore", "-w", "--noflush")
 
     def build(self) -> str:
-        """It queues nothing yet; mangle comes before filter."""
+        """It comes before the firewall's chain, as mangle does before filter."""
         return f"*mangle\n:{CHAIN} - [0:0]\n-I INPUT 1 -j {CHAIN}\nCOMMIT\n"
 
     def change(self, sources: Sequence[str]) -> str:
@@ -96,20 +100,17 @@ class IptablesRules:
         return f"*mangle\n:{CHAIN} - [0:0]\n-D INPUT -j {CHAIN}\n-X {CHAIN}\nCOMMIT\n"
 
 
-def find_rules() -> _Rules:
-    """The first way that works, tried with a queue in a namespace that is thrown away.
+def first_of(attempt: Callable[[Rules], None]) -> Rules:
+    """The first way for which the attempt succeeds.
 
     Raises:
-        ToolFailed: none does; one line.
+        ToolFailed: none; one line with every reason.
     """
     reasons = []
-    ways: list[_Rules] = [NftRules(), *(IptablesRules(command) for command in IPTABLES)]
+    ways: list[Rules] = [NftRules(), *(IptablesRules(command) for command in IPTABLES)]
     for rules in ways:
         try:
-            with linux.throwaway_netns():
-                tools.run(Command(rules.argv, rules.build()))
-                tools.run(Command(rules.argv, rules.change(["192.0.2.1"])))
-                nfqueue.Queue(QUEUE).close()
+            attempt(rules)
         except (ToolFailed, OSError) as error:
             reasons.append(str(error))
         else:
@@ -118,9 +119,16 @@ def find_rules() -> _Rules:
 
 
 def lacks() -> str | None:
-    """Why packets cannot be queued here."""
+    """Why packets cannot be queued here, tried in a namespace that is thrown away."""
+
+    def attempt(rules: Rules) -> None:
+        with linux.throwaway_netns():
+            tools.run(Command(rules.argv, rules.build()))
+            tools.run(Command(rules.argv, rules.change(["192.0.2.1"])))
+            nfqueue.Queue(QUEUE).close()
+
     try:
-        find_rules()
+        first_of(attempt)
     except ToolFailed as error:
         return str(error)
     return None
@@ -132,19 +140,18 @@ class QueueShaper:
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.how = "nfqueue"
         self._machines = machines
-        self._rules: _Rules | None = None
+        self._rules: Rules | None = None
         self._helper: _Helper | None = None
         self._before: dict[Link, tuple[int, int]] = {}
         self._wanted: Mapping[Link, Behaviour] = {}
 
     def shape(self, links: Mapping[Link, Behaviour]) -> None:
         """The helper learns first, so that a packet never waits for nobody."""
-        if self._rules is None:
-            rules = find_rules()
-            self._restore(rules, {machine.node: rules.build() for machine in self._machines})
-            self._rules = rules
         if self._helper is None and links:
             self._helper = _Helper(self._machines)
+        if self._rules is None:
+            # While the helper is starting.
+            self._rules = first_of(self._install)
         self._wanted = dict(links)
         sources: dict[str, dict[str, Behaviour]] = {m.node: {} for m in self._machines}
         addresses = {machine.node: machine.address for machine in self._machines}
@@ -185,6 +192,9 @@ class QueueShaper:
         if self._helper is not None:
             self._helper.close()
 
+    def _install(self, rules: Rules) -> None:
+        self._restore(rules, {machine.node: rules.build() for machine in self._machines})
+
     def _tell(self, helper: _Helper, sources: Mapping[str, Mapping[str, Behaviour]]) -> None:
         try:
             helper.tell(sources)
@@ -202,7 +212,7 @@ class QueueShaper:
             self._helper.close()
             self._helper = None
 
-    def _restore(self, rules: _Rules, texts: Mapping[str, str]) -> None:
+    def _restore(self, rules: Rules, texts: Mapping[str, str]) -> None:
         tools.run_all(Command(rules.argv, texts[m.node], m.netns) for m in self._machines)
 
 

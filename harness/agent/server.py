@@ -113,11 +113,16 @@ class Agent:
         sys.stdout.flush()
 
     def _leave(self) -> None:
-        # In a network of our own the kernel does all this when we, its init, end; and faster.
-        if self._hub is None:
-            for machine in self._machines.values():
-                processes.send(machines.server(machine), signal.SIGKILL)
-            self._journal.undo()
+        if self._hub is not None:
+            # The kernel does it all when we, the init of the namespaces, end: now, not after
+            # tidying up an interpreter.
+            os._exit(0)
+        for machine in self._machines.values():
+            processes.send(machines.server(machine), signal.SIGKILL)
+        self._journal.undo()
+        for machine in self._machines.values():
+            # The container ends with it, whoever may be left to remove it.
+            processes.end(machine.init)
 
     def _machine(self, request: Request) -> Machine:
         return self._named(request["node"])

@@ -139,18 +139,20 @@ class Agent:
         return reply["ok"]
 
     async def _read(self) -> None:
-        with suppress(OSError):
-            while line := await self._wire.receive():
-                reply = json.loads(line)
-                if self._channel is not None:
-                    self._pick_up(self._channel)
-                answer = self._waiting.get(reply["id"])
-                if answer is not None and not answer.done():
-                    answer.set_result(reply)
-        self._dead = True
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(self._death())
+        try:
+            with suppress(OSError):
+                while line := await self._wire.receive():
+                    reply = json.loads(line)
+                    if self._channel is not None:
+                        self._pick_up(self._channel)
+                    answer = self._waiting.get(reply["id"])
+                    if answer is not None and not answer.done():
+                        answer.set_result(reply)
+        finally:
+            self._dead = True
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(self._death())
 
     def _pick_up(self, channel: socket.socket) -> None:
         # The agent passes a descriptor before it answers, so here it has arrived.
