@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from rich.console import Console as Terminal
 from rich.text import Text
 
 from harness.check.catalogue import parse_model
-from harness.check.linearizability import ENGINES
+from harness.check.engines import ENGINES
 from harness.cli.judging import Choices, Judged, judge
 from harness.cli.options import Size, Time
 from harness.core.errors import HarnessError, UsageError
@@ -46,7 +47,7 @@ MOST_ANOMALIES = 20
 )
 @click.option("--timeout", type=Time(), default="60", show_default=True, help="Of one check.")
 @click.option("--memory", type=Size(), default="2G", show_default=True, help="Of one check.")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(list(ENGINES)), default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each path.")
 @click.option(
     "--html",
@@ -78,26 +79,50 @@ def check_command(
         parse_model(model)
     choices = Choices(model, format, engine, Limits(timeout, memory))
     codes: list[ExitCode] = []
-    for number, path in enumerate(paths):
-        try:
-            with _patience(path, silent=as_json):
-                judged = judge(path, choices)
-            if report is not None:
-                _write_report(judged, report)
-        except HarnessError as error:
-            codes.append(error.exit_code)
-            _complain(path, error, as_json=as_json)
-        except KeyboardInterrupt:
-            for rest in paths[number:]:
-                _cut_short(rest, as_json=as_json)
-            return ExitCode.INTERRUPTED
-        else:
-            codes.append(judged.record.ending.exit_code)
-            if as_json:
-                click.echo(_json_line(judged))
-            else:
-                _tell(judged, report, first=number == 0)
+    try:
+        for path in paths:
+            judged = _judge_one(path, choices, report)
+            with _whole():
+                codes.append(_tell(path, judged, report, first=not codes, as_json=as_json))
+    except KeyboardInterrupt:
+        for rest in paths[len(codes) :]:
+            _cut_short(rest, as_json=as_json)
+        return ExitCode.INTERRUPTED
     return _worst(codes)
+
+
+def _judge_one(path: Path, choices: Choices, report: Path | None) -> Judged | HarnessError:
+    try:
+        with _patience(path):
+            judged = judge(path, choices)
+        if report is not None:
+            _write_report(judged, report)
+    except HarnessError as error:
+        return error
+    return judged
+
+
+def _tell(
+    path: Path, judged: Judged | HarnessError, report: Path | None, *, first: bool, as_json: bool
+) -> ExitCode:
+    if isinstance(judged, HarnessError):
+        _complain(path, judged, as_json=as_json)
+        return judged.exit_code
+    if as_json:
+        click.echo(_json_line(judged))
+    else:
+        _show(judged, report, first=first)
+    return judged.record.ending.exit_code
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits until a path's words are out: each path is told exactly once."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _worst(codes: list[ExitCode]) -> ExitCode:
@@ -109,7 +134,7 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
     return worst_exit(codes)
 
 
-def _tell(judged: Judged, report: Path | None, *, first: bool) -> None:
+def _show(judged: Judged, report: Path | None, *, first: bool) -> None:
     terminal = Terminal(highlight=False)
     if not first:
         terminal.print()
@@ -198,18 +223,22 @@ def _complain(path: Path, error: HarnessError, *, as_json: bool) -> None:
 
 def _cut_short(path: Path, *, as_json: bool) -> None:
     if as_json:
-        data = {"path": str(path), "verdict": "unknown", "sentence": "Interrupted."}
-        data["exit_code"] = int(ExitCode.INTERRUPTED)  # type: ignore[assignment]
+        data = {
+            "path": str(path),
+            "verdict": "unknown",
+            "exit_code": int(ExitCode.INTERRUPTED),
+            "sentence": "Interrupted.",
+        }
         click.echo(json.dumps(data, ensure_ascii=True))
     else:
         click.echo(f"{clean(str(path))}: UNKNOWN, interrupted")
 
 
 @contextmanager
-def _patience(path: Path, *, silent: bool) -> Iterator[None]:
+def _patience(path: Path) -> Iterator[None]:
     """On a terminal, shows after a second that the check is still at work."""
     terminal = Terminal(stderr=True)
-    if silent or not terminal.is_terminal:
+    if not terminal.is_terminal:
         yield
         return
     status = terminal.status(Text(f"checking {shorten(str(path))}"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.check.catalogue import MODELS
@@ -15,7 +15,7 @@ from harness.cli import registry
 from harness.core.errors import HarnessError
 from harness.core.verdict import ExitCode
 from harness.store import is_run_folder, load_ending
-from reports.words import clean, shorten
+from reports.words import shorten
 from target.bugs import BUGS
 
 Row = tuple[str, ...]
@@ -43,7 +43,7 @@ def _runtimes() -> Iterator[Row]:
         runtime = registry.runtime(name)
         missing = runtime.missing()
         state = "works here" if missing is None else f"not here: {missing}"
-        yield name, _first_line(type(runtime)), state
+        yield name, _first_line(sys.modules[type(runtime).__module__]), state
 
 
 def _models() -> Iterator[Row]:
@@ -106,12 +106,18 @@ def list_command(kind: str | None, out: Path) -> int:
     for name in [kind] if kind else [name for name in KINDS if name != "runs"]:
         words, rows = KINDS[name]
         console.print(Text(f"{name}: {words}", "bold"), soft_wrap=True)
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
-        found = [[Text(shorten(clean(cell))) for cell in row] for row in rows(out)]
+        found = [[shorten(cell) for cell in row] for row in rows(out)] or [["none"]]
         for row in found:
-            table.add_row(*row)
-        if found:
-            console.print(table)
-        else:
-            console.print("  none")
+            console.print(Text(_line(row, found)), soft_wrap=True)
     return ExitCode.VALID
+
+
+def _line(row: list[str], rows: list[list[str]]) -> str:
+    """Cells in columns; nothing is cut, so that a line can be searched and copied."""
+    columns = max(len(cells) for cells in rows)
+    widths = [
+        max(len(cells[place]) for cells in rows if place < len(cells) - 1 or len(cells) == columns)
+        for place in range(columns)
+    ]
+    padded = [f"{cell:<{widths[place]}}" for place, cell in enumerate(row)]
+    return ("  " + "  ".join(padded)).rstrip()
