@@ -135,14 +135,16 @@ def key_text(item: Operation) -> str:
 
 def value_text(item: Operation) -> str:
     """What was sent, or what came back."""
-    call = item.call
+    call, answered = item.call, item.outcome is Outcome.OK
     if call.value is None:
-        return (
-            shorten(show(item.result), VALUE)
-            if item.outcome is Outcome.OK and (item.result is not None or call.f in ("read", "get"))
-            else ""
-        )
-    return shorten(show(call.value), VALUE)
+        came = answered and (item.result is not None or call.f in ("read", "get"))
+        return shorten(show(item.result), VALUE) if came else ""
+    # A transaction's answer is its request with the values read filled in.
+    return shorten(show(item.result if _is_filled(item) else call.value), VALUE)
+
+
+def _is_filled(item: Operation) -> bool:
+    return item.outcome is Outcome.OK and isinstance(item.result, tuple)
 
 
 def _column(

@@ -189,9 +189,10 @@ def _caption(report: Report) -> str:
     scene = report.scene
     if scene is None:
         return ""
+    few = f"{len(scene.actors)} of {counted(report.counts.total, 'operation')}"
     enough = (
-        f"{len(scene.actors)} of {counted(report.counts.total, 'operation')} are enough to show "
-        "it. A bar runs from call to return. The order is exact, the distances are stretched."
+        f"{few} {'is' if len(scene.actors) == 1 else 'are'} enough to show it. "
+        "A bar runs from call to return. The order is exact, the distances are stretched."
     )
     for actor in scene.actors:
         for segment in scene.lane:

@@ -24,6 +24,9 @@ CONTEXT_LIMIT = 12
 MOST_DRAWN = 16
 """Operations in one picture; more are told, not drawn."""
 
+LEGAL_SAID = ("legal here", "possible then")
+"""Words by which a checker's own sentence says what was legal."""
+
 LABEL = 30
 """Characters of an operation in a picture; its sentence has all of them."""
 
@@ -40,8 +43,13 @@ class Actor:
     @property
     def words(self) -> str:
         """``write 3``; one that was refused says so."""
-        failed = " failed" if self.operation.outcome is Outcome.FAIL else ""
-        return shorten(self.operation.words(), LABEL) + failed
+        item = self.operation
+        # What a transaction was answered says more than what it asked.
+        answered = item.outcome is Outcome.OK and isinstance(item.result, tuple)
+        reads = item.call.value is None
+        words = f"{item.call.f} {show(item.result)}" if answered and not reads else item.words()
+        failed = " failed" if item.outcome is Outcome.FAIL else ""
+        return shorten(words, LABEL) + failed
 
     @property
     def label(self) -> str:
@@ -80,7 +88,7 @@ class Scene:
         words = actor.step or f"Process {item.process}: {actor.words}."
         if not actor.culprit:
             return words
-        said = not self.legal or "legal here" in words.lower()
+        said = not self.legal or any(known in words for known in LEGAL_SAID)
         return f"✕ {words}" if said else f"{words} ✕ Legal here: {self.legal}."
 
 

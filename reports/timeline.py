@@ -102,7 +102,8 @@ def _layout(scene: Scene, actors: tuple[Actor, ...]) -> _Layout:
     needs = [need for need in needs if need.start < need.end]
     found = scale(instants, needs, start=FIRST, width=room, least=LEAST)
     width = max(WIDTH, found.places[-1] + tail + EDGE)
-    top = 83.0 + 18.0 * max(0, len(scene.faults) - 1)
+    # Room for a line about each fault, and for what stands above the first row's bars.
+    top = 65.0 + 18.0 * len(scene.faults)
     bottom = top + PITCH * (len(rows) - 1)
     lane_y = bottom + 39.0 if scene.lane else bottom + 8.0
     height = lane_y + (78.0 if scene.lane else 62.0)
@@ -188,13 +189,15 @@ def _draw_edges(picture: Picture, scene: Scene, layout: _Layout) -> None:
         if not before:
             continue
         last = max(before, key=lambda other: other.operation.end or 0)
+        if last.operation.process == item.process:
+            # A process does one thing after the other: its own row says so already.
+            continue
         x1, y1 = layout.end(last.operation), layout.row_y(last.operation.process)
         x2, y2 = layout.start(item), layout.row_y(item.process)
-        leave = "" if y1 == y2 else f"V{y2:g}"
-        y1 += BAR / 2 if y2 > y1 else (-BAR / 2 if y2 < y1 else 0)
+        y1 += BAR / 2 if y2 > y1 else -BAR / 2
         picture.path(
             "edge",
-            f"M{x1:.1f} {y1:g}{leave}H{x2 - 2:.1f}",
+            f"M{x1:.1f} {y1:g}V{y2:g}H{x2 - 2:.1f}",
             {"marker-end": f"url(#{picture.name}-arrow)"},
         )
         gap = item.start - (last.operation.end or 0)
@@ -205,8 +208,7 @@ def _draw_edges(picture: Picture, scene: Scene, layout: _Layout) -> None:
         )
         x, y, wide = x1 + 8, y2 - 20, text_width(words, 13)
         clash = any(abs(y - top) < 15 and x < end and start < x + wide for top, start, end in taken)
-        # An edge within one row has no free line above it; the sentences say the same.
-        if not clash and y1 != y2:
+        if not clash:
             picture.text("gap", x, y, words)
             taken.append((y, x, x + wide))
 

@@ -76,6 +76,7 @@ const shading = {
   },
 };
 
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6];
 const axis = more => ({
   stroke: () => colour('mut'), grid: { stroke: () => faint('line', 0.6), width: 1 },
   ticks: { stroke: () => colour('line'), width: 1 }, font: FONT, ...more,
@@ -103,7 +104,7 @@ function plot(id, height, series, data, { y = {}, scale = {}, draw = null } = {}
     },
     scales: { x: { time: false, min: 0, max: run.duration, auto: false }, y: { auto: false, ...scale } },
     axes: [
-      axis({ size: 30, gap: 3, values: (_, at) => at.map(value => +value.toFixed(6) + (run.timed ? ' s' : '')) }),
+      axis({ size: 30, gap: 3, ...(run.timed ? {} : { incrs: WHOLE }), values: (_, at) => at.map(value => +value.toFixed(6) + (run.timed ? ' s' : '')) }),
       axis({ size: 74, gap: 6, ...y }),
     ],
     series: [{}, ...series],

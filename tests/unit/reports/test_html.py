@@ -258,6 +258,8 @@ def test_values_in_the_table() -> None:
     assert value("write", 4, None) == "4"
     assert value("cas", (1, 2), None) == "[1 2]"
     assert value("delete", None, None) == ""
+    assert value("txn", (("r", "x", None),), (("r", "x", 3),)) == "[[r x 3]]"
+    assert value("txn", (("r", "x", None),), None, Outcome.INFO) == "[[r x nil]]"
     assert len(value("write", "x" * 1000, None)) == embedded.VALUE
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.core.faults import FaultRecord
-from harness.core.values import freeze
+from harness.core.operations import Call, Operation, Outcome
+from harness.core.values import Value, freeze
 from harness.core.verdict import LaneSegment
 from reports.scene import (
+    Actor,
     circumstances,
     culprit_of,
     cut_off,
@@ -103,6 +105,30 @@ def test_an_anomaly_of_no_known_operation_has_no_scene() -> None:
     # One operation contradicts nothing by itself.
     bare = replace(STALE, operations=(4131,), lane=(), legal=())
     assert scene_of(record, bare) is None
+
+
+def test_words_of_operations() -> None:
+    def words(call: Call, result: Value, outcome: Outcome = Outcome.OK) -> str:
+        return Actor(Operation(0, 0, call, outcome, 0, 1, result), 1).label
+
+    asked, read = (("r", "x", None), ("w", "y", 1)), (("r", "x", 3), ("w", "y", 1))
+    assert words(Call("txn", None, asked), read) == "① txn [[r x 3] [w y 1]]"
+    assert words(Call("txn", None, asked), None, Outcome.INFO) == "① txn [[r x nil] [w y 1]]"
+    assert words(Call("read", "k"), (1, 2)) == "① read → [1 2]"
+    assert words(Call("cas", "k", (1, 2)), None, Outcome.FAIL) == "① cas 1 2 failed"
+    assert len(words(Call("write", "k", "x" * 99), None)) <= 32
+
+
+def test_what_was_legal_is_said_once() -> None:
+    for step, told in (
+        ("It read 3.", "It read 3. ✕ Legal here: 4."),
+        ("It read 3; legal here: 4.", "✕ It read 3; legal here: 4."),
+        ("It read 3; possible then: 4.", "✕ It read 3; possible then: 4."),
+    ):
+        scene = scene_of(records.stale_read(), replace(STALE, steps=("", "", step)))
+        assert scene is not None
+        assert scene.told(scene.actors[2]) == told
+        assert scene.told(scene.actors[0]) == "Process 2: write 3."
 
 
 def test_lane_words() -> None:
