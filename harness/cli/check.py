@@ -174,6 +174,7 @@ def _json_line(judged: Judged) -> str:
         "format": judged.format,
         "operations": len(record.history),
         "check_ms": round(judged.check_ms, 3),
+        "explain_ms": round(judged.explain_ms, 3),
         "checkers": {result.checker: _checker(result) for result in record.results},
         "warnings": list(record.history.warnings),
     }

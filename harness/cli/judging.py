@@ -40,13 +40,18 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A path's verdict. ``check_ms`` is the time of the checkers alone; ``format`` None: a run."""
+    """A path's verdict. ``format`` is None for a run.
+
+    ``check_ms`` is what the checkers took to decide, ``explain_ms`` what they took to make a
+    violation small and put it into words.
+    """
 
     path: Path
     record: RunRecord
     model: str | None
     format: str | None
     check_ms: float
+    explain_ms: float
 
 
 def judge(path: Path, choices: Choices) -> Judged:
@@ -77,7 +82,9 @@ def _judge_file(path: Path, choices: Choices) -> Judged:
                 f"{model} has only: {names}"
             )
     evidence = Evidence(history=history, nodes=recorded.header.nodes, model=model)
-    results, check_ms = _run([LinearizabilityCheck(engine=choices.engine)], evidence, choices)
+    results, check_ms, explain_ms = _run(
+        [LinearizabilityCheck(engine=choices.engine)], evidence, choices
+    )
     times = [operation.end or operation.start for operation in history.operations]
     record = RunRecord(
         folder=path,
@@ -89,7 +96,7 @@ def _judge_file(path: Path, choices: Choices) -> Judged:
         ending=_ending_of_file(results),
         duration_ns=max(times, default=0),
     )
-    return Judged(path, record, model, recorded.format, check_ms)
+    return Judged(path, record, model, recorded.format, check_ms, explain_ms)
 
 
 def _judge_run(path: Path, choices: Choices) -> Judged:
@@ -105,13 +112,13 @@ def _judge_run(path: Path, choices: Choices) -> Judged:
     if unknown:
         raise UsageError(f"{path}: its checker {unknown[0]!r} is not known here")
     checkers = [_with_engine(CHECKERS[name], choices.engine) for name in names]
-    results, check_ms = _run(checkers, evidence, choices)
+    results, check_ms, explain_ms = _run(checkers, evidence, choices)
     # What was judged from the live cluster (does it serve again?) cannot be judged once more.
     judged = {result.checker for result in results} | set(CHECKERS)
     results += tuple(result for result in record.results if result.checker not in judged)
     how = _ending_of_run(record, results)
     record = replace(record, results=results, ending=how)
-    return Judged(path, record, evidence.model, None, check_ms)
+    return Judged(path, record, evidence.model, None, check_ms, explain_ms)
 
 
 def _with_engine(checker: Checker, engine: str) -> Checker:
@@ -122,10 +129,14 @@ def _with_engine(checker: Checker, engine: str) -> Checker:
 
 def _run(
     checkers: Sequence[Checker], evidence: Evidence, choices: Choices
-) -> tuple[tuple[CheckResult, ...], float]:
+) -> tuple[tuple[CheckResult, ...], float, float]:
+    """Results, and the milliseconds of deciding and of explaining."""
     began = time.perf_counter()
     results = tuple(checker.check(evidence, choices.limits) for checker in checkers)
-    return results, (time.perf_counter() - began) * 1e3
+    took_ms = (time.perf_counter() - began) * 1e3
+    told = (result.figures.get("explain_ms") for result in results)
+    explain_ms = sum(float(ms) for ms in told if isinstance(ms, int | float))
+    return results, max(0.0, took_ms - explain_ms), explain_ms
 
 
 def _ending_of_file(results: Sequence[CheckResult]) -> Ending:
