@@ -134,18 +134,28 @@ class Storage:
             os.close(self._lock)
             raise StorageError(f"{folder}: another server uses this directory") from None
         self._segments: list[_Segment] = []
+        self._snapshot = Snapshot()
+        self._hard = HardState()
+        try:
+            self.boot = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    # -- opening --------------------------------------------------------------------------------
+
+    def _open(self) -> Boot:
         self._snapshot = self._read_snapshot()
         image = self._read_segments()
         self._hard = image.hard
         entries = self._behind_snapshot(image)
-        self.boot = Boot(image.hard, self._snapshot, entries)
         if not self._segments:
             self._roll()
-        if image.entries and not entries and image.last > self._snapshot.index:
-            # A crash came between an installed snapshot and the word that it replaces the log.
+        if not entries and image.last != self._snapshot.index:
+            # A crash came after a snapshot was there, and before the log knew: before the entries
+            # it covers, or before the word that it replaces them.
             self._write([_record(_RESET.pack(RESET, self._snapshot.index))])
-
-    # -- opening --------------------------------------------------------------------------------
+        return Boot(image.hard, self._snapshot, entries)
 
     def _read_snapshot(self) -> Snapshot:
         for stray in self.folder.glob("*.part"):
@@ -306,7 +316,8 @@ class Storage:
 
     def close(self) -> None:
         """Lets go of the directory."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
         os.close(self._lock)
 
 

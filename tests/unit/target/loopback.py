@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.core.protocols import (
@@ -114,14 +115,21 @@ class Loopback:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, count: int = 3, options: TargetOptions | None = None
+    folder: Path,
+    count: int = 3,
+    options: TargetOptions | None = None,
+    snapshot_entries: int | None = None,
 ) -> AsyncIterator[tuple[Loopback, RaftTarget]]:
     """A cluster that serves; its processes are gone afterwards."""
     cluster = Loopback(folder, [f"n{number}" for number in range(1, count + 1)])
     target = RaftTarget(options or TargetOptions())
     try:
         for node in cluster.nodes:
-            await cluster.processes.launch(node, target.server(cluster.place(node)))
+            spec = target.server(cluster.place(node))
+            if snapshot_entries is not None:
+                argv = (*spec.argv, "--snapshot-entries", str(snapshot_entries))
+                spec = replace(spec, argv=argv)
+            await cluster.processes.launch(node, spec)
         await target.await_ready(cluster, 20.0)
         yield cluster, target
     finally:

@@ -1,0 +1,103 @@
+"""The state machine against a dumb second version, and its sessions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target.machine import TYPES, Machine, command, same
+
+values = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["a", "b"]))
+keys = st.sampled_from(["x", "y"])
+commands = st.one_of(
+    st.tuples(st.sampled_from(["write", "append", "add"]), keys, values),
+    st.tuples(st.just("cas"), keys, st.tuples(values, values).map(list)),
+    st.tuples(st.just("increment"), keys, st.integers(-3, 3)),
+)
+
+
+class Dumb:
+    """Keys as lists of all that was done to them; everything is worked out anew each time."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str, Any]] = []
+
+    def of(self, key: str) -> list[tuple[str, Any]]:
+        return [(op, argument) for op, at, argument in self.done if at == key]
+
+    def read(self, key: str) -> Any:
+        history = self.of(key)
+        if not history:
+            return None
+        match TYPES[history[0][0]]:
+            case "register":
+                op, argument = history[-1]
+                return argument[1] if op == "cas" else argument
+            case "list":
+                return [argument for _, argument in history]
+            case "set":
+                found: list[Any] = []
+                for _, argument in history:
+                    if not any(same(argument, other) for other in found):
+                        found.append(argument)
+                return found
+            case _:
+                return sum(argument for _, argument in history)
+
+    def apply(self, op: str, key: str, argument: Any) -> tuple[Any, str | None]:
+        history = self.of(key)
+        if history and TYPES[history[0][0]] != TYPES[op]:
+            return None, "wrong_type"
+        if op == "cas" and not same(self.read(key), argument[0]):
+            return None, "mismatch"
+        self.done.append((op, key, argument))
+        return (self.read(key) if op == "increment" else None), None
+
+
+@given(st.lists(commands, max_size=30))
+def test_against_the_dumb_version(script: list[tuple[str, str, Any]]) -> None:
+    machine, dumb = Machine(), Dumb()
+    for index, (op, key, argument) in enumerate(script, 1):
+        result = machine.apply(index, 1, command(op, key, argument))
+        assert (result.value, result.error) == dumb.apply(op, key, argument)
+        assert result.index == index
+        for name in ("x", "y"):
+            assert json.dumps(machine.read(name)) == json.dumps(dumb.read(name))
+    again = Machine.load(machine.dump())
+    assert again.digest() == machine.digest()
+    for op, key, argument in script:
+        data = command(op, key, argument, "s", 1)
+        assert again.apply(99, 2, data) == machine.apply(99, 2, data)
+    assert again.digest() == machine.digest()
+
+
+def test_a_retry_is_not_applied_and_gets_the_first_answer() -> None:
+    machine = Machine()
+    first = machine.apply(1, 1, command("increment", "c", 5, "s", 1))
+    assert first.value == 5
+    machine.apply(2, 1, command("increment", "c", 1, "t", 1))
+    assert Machine.load(machine.dump()).apply(3, 2, command("increment", "c", 5, "s", 1)) == first
+    assert machine.apply(3, 2, command("increment", "c", 5, "s", 1)) == first
+    assert machine.read("c") == 6
+    missed = machine.apply(4, 2, command("cas", "x", [1, 2], "s", 2))
+    assert missed.error == "mismatch"
+    machine.apply(5, 2, command("write", "x", 1))
+    assert machine.apply(6, 2, command("cas", "x", [1, 2], "s", 2)) == missed
+    assert machine.read("x") == 1
+    assert machine.apply(7, 2, command("increment", "c", 5, "s", 1)).error == "superseded"
+
+
+def test_what_makes_no_sense_changes_nothing() -> None:
+    machine = Machine()
+    before = machine.digest()
+    assert machine.apply(1, 1, command("delete", "x", 1)).error == "unknown_operation"
+    assert machine.apply(2, 1, command("cas", "x", 1)).error == "bad_argument"
+    assert machine.apply(3, 1, command("increment", "x", True)).error == "bad_argument"
+    assert machine.apply(4, 1, command("increment", "x", "1")).error == "bad_argument"
+    assert machine.digest() == before
+    assert machine.apply(5, 1, command("cas", "x", [None, 1])).error is None
+    assert machine.apply(6, 1, command("cas", "x", [True, 2])).error == "mismatch"
+    assert machine.read("x") == 1
