@@ -16,23 +16,43 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from harness.check import check, parse_model, verify_witness
-from harness.check.models import Action, Choice, Model, Refused, State, any_state, no_shape
+from harness.check.engines import ENGINES
+from harness.check.models import (
+    Action,
+    Choice,
+    Model,
+    Refused,
+    State,
+    Traffic,
+    any_state,
+    no_shape,
+)
 from harness.core.operations import MISMATCH, Call, History, Operation, Outcome
 from harness.core.values import Value
-from harness.core.verdict import Verdict
+from harness.core.verdict import Anomaly, Verdict
 
 # -- the judge ----------------------------------------------------------------------------------
 
 
-def linearizable(operations: Sequence[Operation], model: Model) -> bool:
-    """Tries every order that respects real time. Exponential; for a dozen operations."""
+def linearizable(
+    operations: Sequence[Operation], model: Model, until: Operation | None = None
+) -> bool:
+    """Tries every order that respects real time. Exponential; for a dozen operations.
+
+    With ``until``, only what returned no later than that operation has to be in the order.
+    """
     told = [(operation, model.action(operation)) for operation in operations]
+    latest = (sys.maxsize, 0) if until is None else (until.end or 0, until.index)
 
     def extend(state: State, left: Sequence[tuple[Operation, Action | None]]) -> bool:
-        ends = [item.end for item, _ in left if item.outcome is not Outcome.INFO]
+        ends = [
+            item.end
+            for item, _ in left
+            if item.end is not None and (item.end, item.index) <= latest
+        ]
         if not ends:
             return True
-        first_return = min(end for end in ends if end is not None)
+        first_return = min(ends)
         return any(
             extend(after, [*left[:place], *left[place + 1 :]])
             for place, (operation, action) in enumerate(left)
@@ -395,14 +415,90 @@ def undeclared(model: Model) -> Model:
 
 
 def disagreement(history: History, model: Model) -> str | None:
-    """What is wrong with the checker's answer to one history, None when nothing is."""
+    """What is wrong with the checkers' answers to one history, None when nothing is."""
     expected = Verdict.VALID if judge(history, model) else Verdict.INVALID
-    result = check(history, model)
-    if result.verdict is not expected:
-        return f"expected {expected.value}, got {result.verdict.value}: {result.reason}"
-    if expected is Verdict.VALID:
-        return verify_witness(history, model, result.witness)
+    culprits = []
+    for engine in ENGINES:
+        result = check(history, model, engine=engine)
+        if result.verdict is not expected:
+            return f"{engine}: {result.verdict.value}, not {expected.value}: {result.reason}"
+        if expected is Verdict.VALID:
+            wrong = verify_witness(history, model, result.witness)
+        else:
+            culprits.append(result.anomalies[0].culprit)
+            wrong = unconvincing(history, model, result.anomalies[0])
+        if wrong:
+            return f"{engine}: {wrong}"
+    return "the engines blame different operations" if len(set(culprits)) > 1 else None
+
+
+def unconvincing(history: History, model: Model, anomaly: Anomaly) -> str | None:
+    """What is wrong with a counterexample: it must fail by itself, and be minimal."""
+    by_index = {operation.index: operation for operation in history.operations}
+    shown = [by_index[index] for index in anomaly.operations]
+    if len(anomaly.steps) != len(shown) or anomaly.operations[-1] != anomaly.culprit:
+        return "the steps do not go with the operations"
+    if linearizable(shown, model):
+        return "the counterexample has a legal order"
+    culprit = shown[-1]
+    assert culprit.end is not None
+    for left_out in shown:
+        failed = left_out.outcome is Outcome.FAIL and anomaly.kind == "read of a failed write"
+        if failed or left_out.start > culprit.end:
+            continue  # shown only for what it failed to do, or did too late
+        rest = orphaned([one for one in shown if one is not left_out], history, model)
+        if fails_at(rest, culprit, model):
+            return f"operation {left_out.index} is not needed in {anomaly.operations}"
     return None
+
+
+def fails_at(operations: Sequence[Operation], culprit: Operation, model: Model) -> bool:
+    """Whether a part has no legal order, but has one without its culprit."""
+    rest = [operation for operation in operations if operation.index != culprit.index]
+    return (
+        culprit in operations and not linearizable(operations, model) and linearizable(rest, model)
+    )
+
+
+def orphaned(part: list[Operation], history: History, model: Model) -> list[Operation]:
+    """A part without those whose value was brought in the whole history, but not in the part."""
+    while True:
+        kept = [operation for operation in part if _met(operation, part, history, model)]
+        if len(kept) == len(part):
+            return kept
+        part = kept
+
+
+def _met(reader: Operation, part: Sequence[Operation], history: History, model: Model) -> bool:
+    whole = [item for item in history.operations if model.action(item) is not None]
+    return all(
+        _brought(need, reader, part, model) or not _brought(need, reader, whole, model)
+        for need in _traffic(reader, model).needs
+    ) and (_in_reach(reader, part, model) or not _in_reach(reader, whole, model))
+
+
+def _traffic(operation: Operation, model: Model) -> Traffic:
+    action = model.action(operation)
+    return Traffic() if action is None else model.traffic(action)
+
+
+def _brought(need: Value, reader: Operation, part: Sequence[Operation], model: Model) -> bool:
+    return any(
+        need in _traffic(item, model).brings
+        and item.index != reader.index
+        and (reader.end is None or item.start <= reader.end)
+        for item in part
+    )
+
+
+def _in_reach(reader: Operation, part: Sequence[Operation], model: Model) -> bool:
+    reaches = _traffic(reader, model).reaches
+    deltas = [_traffic(item, model).delta for item in part]
+    return reaches is None or (
+        sum(delta for delta in deltas if delta < 0)
+        <= reaches
+        <= sum(delta for delta in deltas if delta > 0)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,12 +44,13 @@ with the same states in between; dropping B then loses nothing.
    each total operation equally or has it free, and has spent at most as many of each class. This
    is rules 1 to 3 together, slot by slot.
 
-5. No useless visits. A blind step into a state that lets no open observer go and that enables no
-   other operation, and that is not itself the returning operation, can only be followed by another
-   step that is allowed everywhere and makes it forgotten. Leaving it out gives the same state with
-   the operation free instead of used (or not spent): rule 2, rule 3. The same holds for a total
-   step into the *mute* state (see Problem): from there only total and blind steps lead on, no
-   observer is allowed, and a total operation that was left out stays possible until it returns.
+5. No useless visits. A step that is allowed everywhere is left out if it does not linearize the
+   returning operation, lets no open observer go, and enables no other step but blind ones and
+   such as lead into the *mute* state (see Problem). After a blind step the object has forgotten it,
+   and with it left out its operation is free instead of used, or not spent: rule 2, rule 3. In the
+   mute state only steps that are allowed everywhere lead on and nothing is observed; whatever
+   happens there can happen in the state that one is in with the step left out, and its operation
+   can still be used when it returns, as it is allowed everywhere.
 
 6. and 7. are done before the search: values that nobody observes, and lists that no read extends,
    are one state (``Model.project``).

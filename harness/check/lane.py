@@ -71,7 +71,8 @@ class _Asker:
         assert culprit.end is not None
         self.culprit, self.model, self.end = culprit, model, culprit.end
         whole = pose([item for item in operations if item.start <= self.end], model)
-        place = next(i for i, item in enumerate(whole.operations) if item.index == culprit.index)
+        place = whole.place(culprit)
+        assert place is not None  # an operation that says nothing is nobody's culprit
         self.called = whole.events.index(2 * place)
         self.returned = whole.events.index(2 * place + 1) - 1
         events = [event for event in whole.events if event >> 1 != place]
@@ -89,6 +90,8 @@ class _Asker:
         """Segments between the times of the shown operations, as many as the budget allows."""
         times = {time for item in shown for time in (item.start, item.end or 0) if time <= self.end}
         cuts = sorted(time for time in times | {self.end} if time >= min(i.start for i in shown))
+        if len(cuts) == 1:
+            cuts *= 2  # all of it happened in one instant
         at = [_time(self.problem, event) for event in self.problem.events]
         states, describe = self.problem.table.states, self.model.describe
         self.base = Antichain(self.problem, self.base.budget)
@@ -96,11 +99,12 @@ class _Asker:
         try:
             here: list[Antichain] = []
             for start in cuts[:-1]:
-                self.base.run(bisect_right(at, start))
+                self.base.run(bisect_right(at, start) if start < self.end else self.called)
                 here.append(self.base.fork(self.problem))
             # The last segments are the proof: they come first.
             for start, end, search in reversed(list(zip(cuts, cuts[1:], here, strict=False))):
-                held = self.held(search, bisect_left(at, end))
+                last = bisect_left(at, end) if start < end else self.returned
+                held = self.held(search, last)
                 values = _words(describe(states[state]) for state in held)
                 segments.append(LaneSegment(start, end, values))
         except LimitReached:

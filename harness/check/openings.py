@@ -201,7 +201,7 @@ class Openings:
         for bit, cls, operation in self.asking:
             if not used & bit:
                 for after in self.problem.table.next(state, cls):
-                    forced = not bit & total or after != self.problem.mute
+                    forced = not bit & total
                     steps.append((after, used | bit, free & ~bit, spent, operation, forced))
         if self.called:
             self._lost_steps(state, (used, free, spent, None), lost_blind, steps)

@@ -106,6 +106,13 @@ class Problem:
     commutes: bool
     table: Table
 
+    def place(self, operation: Operation) -> int | None:
+        """Where an operation is in ``operations``; None when it was left out."""
+        for place, item in enumerate(self.operations):
+            if item.index == operation.index:
+                return place
+        return None
+
 
 def partition(history: History, model: Model) -> Mapping[Hashable, list[Operation]]:
     """The operations of each independent object, in order of call.

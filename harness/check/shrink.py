@@ -91,7 +91,9 @@ def fails_at(
         LimitReached: the budget is used up.
     """
     problem = pose(operations, model)
-    place = next(i for i, item in enumerate(problem.operations) if item.index == culprit.index)
+    place = problem.place(culprit)
+    if place is None:
+        return False  # in this part of the history it is allowed everywhere
     last = problem.events.index(2 * place + 1)
     return search(problem, budget, last + 1).dead == last
 

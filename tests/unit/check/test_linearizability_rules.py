@@ -1,0 +1,247 @@
+"""Each pruning rule, broken on purpose, must be noticed."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from harness.check import antichain, engines, openings, parse_model, verify_witness
+from harness.check.engines import by_wgl
+from harness.check.limits import Budget
+from harness.check.linearizability import judge
+from harness.check.models import UNSEEN, Model
+from harness.core.operations import Call, History, Operation, Outcome
+from harness.core.protocols import Limits
+from harness.core.values import Value
+from tests.fuzz_checker import SUBJECTS, random_history
+
+SEEDS = 1_000
+"""Random histories within which a broken rule must show, from the mutation's first seed on."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule, where it is, what it says, and a wrong version of it; the model that needs it."""
+
+    rule: str
+    module: ModuleType
+    right: str
+    wrong: str
+    model: str = "cas-register"
+    first_seed: int = 0
+
+
+MUTATIONS = [
+    Mutation(
+        "1: an observer counts only where its state allows it",
+        openings,
+        "granted = self.sees.get(state, 0)",
+        "granted = self.observers",
+    ),
+    Mutation(
+        "1: what the state allows is kept when it is left",
+        openings,
+        "used |= self.granted(state)",
+        "pass",
+    ),
+    Mutation(
+        "2: a free operation that returns may also be used now",
+        antichain,
+        "accepted.setdefault(state, []).append(config)\n                queue.append",
+        "accepted.setdefault(state, []).append(config)\n                    continue\n"
+        "                queue.append",
+    ),
+    Mutation(
+        "2: only a blind step absorbs",
+        openings,
+        "steps.append((after, used | bit, free, spent, operation, True))",
+        "steps.append((after, used | bit, total, spent, operation, True))",
+    ),
+    Mutation(
+        "2: only total operations are absorbed",
+        openings,
+        "total = self.total & ~used",
+        "total = ~self.observers & ((1 << self.slots) - 1) & ~used",
+    ),
+    Mutation(
+        "3: an unanswered operation takes effect at most once",
+        openings,
+        "spent + (1 << shift), ~cls, True))\n        for cls in self.lost_asking",
+        "spent, ~cls, True))\n        for cls in self.lost_asking",
+        first_seed=1967,
+    ),
+    Mutation(
+        "3: an unanswered operation may take effect",
+        openings,
+        "self.called[cls] = 1",
+        "self.called[cls] = 0",
+    ),
+    Mutation(
+        "4: moves must be treated equally",
+        antichain,
+        "not ((differ & effects | free) & ~one_free or differ & used & others)",
+        "not (differ & used & others)",
+    ),
+    Mutation(
+        "4: free is better than used",
+        antichain,
+        "not ((differ & effects | free) & ~one_free or",
+        "not ((differ & effects) & ~free or",
+        first_seed=3516,
+    ),
+    Mutation(
+        "4: an observer that only the other has used matters",
+        antichain,
+        "or differ & used & others",
+        "or differ & used & 0",
+    ),
+    Mutation(
+        "5: a visit that lets an observer go is useful",
+        antichain,
+        "satisfied or forced or allows & ~used or",
+        "satisfied or forced or",
+    ),
+    Mutation(
+        "5: a visit that enables another step is useful",
+        openings,
+        "if any(not used & bit for bit, _, _ in self.moves.get(state, ())):",
+        "if False:",
+    ),
+    Mutation(
+        "5: a visit that enables an unanswered step is useful",
+        openings,
+        "if state in self.lost_moves:",
+        "if False:",
+    ),
+    Mutation(
+        "5: a visit that enables an append is useful",
+        openings,
+        "if not used & bit and following(state, cls) not in ((), mute):",
+        "if False:",
+        "kv-append",
+    ),
+    Mutation(
+        "5: a cas is no useless visit",
+        openings,
+        "steps.append((after, used | bit, free, spent, operation, True))",
+        "steps.append((after, used | bit, free, spent, operation, False))",
+    ),
+    Mutation(
+        "8: a search that cut something off proves nothing",
+        antichain,
+        "if dead is None or not attempt.truncated:",
+        "if True:",
+    ),
+]
+
+
+def mutated(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
+    """Installs the search with one rule broken."""
+    fresh = {}
+    for module in (openings, antichain):
+        assert module.__file__ is not None
+        source = Path(module.__file__).read_text()
+        if module is mutation.module:
+            assert mutation.right in source, "the rule has moved: follow it"
+            source = source.replace(mutation.right, mutation.wrong)
+        copy = ModuleType(module.__name__)
+        monkeypatch.setitem(sys.modules, module.__name__, copy)
+        exec(compile(source, module.__file__, "exec"), copy.__dict__)
+        fresh[module.__name__] = copy
+    monkeypatch.setattr(engines, "search", fresh[antichain.__name__].search)
+
+
+def trial(seed: int, name: str) -> History:
+    """A history of some twenty operations: enough for every rule to matter."""
+    return random_history(
+        random.Random(seed),
+        SUBJECTS[name],
+        operations=6 + seed % 16,
+        clients=2 + seed % 5,
+        lost=(0, 0.2, 0.4)[seed % 3],
+        lies=(0, 0.1, 0.2)[seed // 3 % 3],
+    )
+
+
+def notices(model: Model, name: str, first: int = 0, seeds: int = SEEDS) -> bool:
+    """Whether some history gets a wrong verdict, or an order that is none."""
+    honest = parse_model(name)
+    for seed in range(first, first + seeds):
+        history = trial(seed, name)
+        try:
+            answer = judge(None, history.operations, model, Budget(Limits()))
+        except (ValueError, IndexError):
+            return True  # a trail that explains some operation in no way
+        second = judge(None, history.operations, honest, Budget(Limits()), by_wgl)
+        if (answer.witness is None) is not (second.witness is None):
+            return True
+        if answer.witness is not None and verify_witness(history, honest, {None: answer.witness}):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[item.rule for item in MUTATIONS])
+def test_a_broken_rule_is_noticed(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
+    mutated(monkeypatch, mutation)
+    assert notices(parse_model(mutation.model), mutation.model, mutation.first_seed)
+
+
+def test_the_rules_as_they_are_pass_the_same_trial() -> None:
+    for name in ("cas-register", "kv-append"):
+        assert not notices(parse_model(name), name, 0, 400)
+
+
+def test_spending_other_operations_is_not_dominated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4: the first read may have been of the unanswered write or cas; only one leaves the other."""
+    operations = [
+        op(0, "write", 0, 0, 1),
+        op(1, "write", 1, 2),
+        op(2, "cas", (0, 1), 2),
+        op(3, "read", None, 4, 5, 1),
+        op(4, "write", 5, 6, 7),
+        op(5, "read", None, 8, 9, 1),
+    ]
+    model = parse_model("cas-register")
+    assert judge(None, operations, model, Budget(Limits())).witness is not None
+    right = "and ((spent | guards) - one_spent) & guards == guards"
+    mutated(monkeypatch, Mutation("4", antichain, right, "and True"))
+    assert judge(None, operations, model, Budget(Limits())).witness is None
+
+
+def op(
+    index: int, f: str, value: Value, start: int, end: int | None = None, result: Value = None
+) -> Operation:
+    outcome = Outcome.INFO if end is None else Outcome.OK
+    return Operation(index, index, Call(f, None, value), outcome, start, end, result)
+
+
+PROJECTIONS: list[tuple[str, str, Callable[[Model], Model]]] = [
+    (
+        "6: values that somebody expects are not merged",
+        "cas-register",
+        lambda model: replace(model, project=lambda _: lambda _: UNSEEN),
+    ),
+    (
+        "7: lists that a read extends are not merged",
+        "kv-append",
+        lambda model: replace(
+            model,
+            project=lambda actions: (
+                lambda state: state if any(action.result == state for action in actions) else UNSEEN
+            ),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "broken"), PROJECTIONS, ids=[p[0] for p in PROJECTIONS])
+def test_a_broken_projection_is_noticed(
+    rule: str, name: str, broken: Callable[[Model], Model]
+) -> None:
+    assert notices(broken(parse_model(name)), name), rule
