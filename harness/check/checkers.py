@@ -17,10 +17,7 @@ from harness.core.verdict import CheckResult, Verdict
 
 @dataclass(frozen=True, slots=True)
 class LinearizabilityCheck:
-    """The history against the evidence's model. ``engine`` picks the search.
-
-    Its results carry the name of what is checked, ``linearizable``.
-    """
+    """The history against the evidence's model. ``engine`` picks the search."""
 
     name: str = "linearizability"
     engine: str = "auto"

@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ORIGIN = 1_000_000
 BEGAN = FaultRecord("F1", "kill", 10, 20, None, "n1", {"nodes": ("n1",)}, *(Proof(False, "-"),) * 2)
 ENDED = FaultRecord("F1", "kill", 10, 20, 50, "n1", {"nodes": ("n1",)}, *(Proof(True, "+"),) * 2)
-RESULT = CheckResult("linearizable", Verdict.VALID, "fine")
+RESULT = CheckResult("linearizability", Verdict.VALID, "fine")
 ENDING = Ending("valid", ExitCode.VALID, "Fine.")
 
 
