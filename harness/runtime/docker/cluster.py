@@ -32,6 +32,7 @@ LOOPBACK = "127.0.0.1"
 HOME = "/node"
 """A node's home as its server sees it."""
 
+_GATE_S = 10.0
 _OVERLAP = 403
 _REMOVAL_TRIES = 20
 
@@ -225,7 +226,14 @@ class Builder:
         self.lifelines.append(await self.calls(self.engine.attach, container))
         await self.calls(self.engine.start, container)
         if self.publish:
-            self.gates[node] = await self.calls(self.engine.published, container, gate.PORT)
+            port = await self.calls(self.engine.published, container, gate.PORT)
+            try:
+                await gate.await_open(LOOPBACK, port, _GATE_S)
+            except TimeoutError:
+                raise EnvironmentFailure(
+                    f"port {port}, published for {node}, leads nowhere"
+                ) from None
+            self.gates[node] = port
         return await self.calls(self.engine.pid, container)
 
     async def _spawn(self, node: str, spec: ServerSpec) -> None:

@@ -332,10 +332,13 @@ class Engine:
         with _speaking("attaching to a container"):
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             raw = self._api.attach_socket(container, params=params)
-            # The SDK's object belongs to a response of its pool; a descriptor of our own does not.
+            # The SDK hands out a file on a socket that its pool of connections still holds, and
+            # never closes. We go on with a descriptor of our own, and close both of theirs: the
+            # connection must end when we say so, as containers end with it.
             try:
                 return socket.socket(fileno=os.dup(raw.fileno()))
             finally:
+                raw._sock.close()
                 raw.close()
 
     def execute(

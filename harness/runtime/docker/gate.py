@@ -20,6 +20,7 @@ PORT = 61_001
 """Above the ports that Linux gives to outgoing connections."""
 MADE, REFUSED, FAILED = b"\0", b"\1", b"\2"
 _NUMBER = struct.Struct(">H")
+_NOBODYS_PORT = 1
 _CHUNK = 1 << 16
 _PATIENCE_S = 60.0
 
@@ -47,6 +48,25 @@ async def dial(
         writer.close()
         raise
     return reader, writer
+
+
+async def await_open(host: str, gate: int, limit_s: float) -> None:
+    """Returns when the gate answers: who publishes a port accepts before anybody listens behind it.
+
+    Raises:
+        TimeoutError: not in time.
+    """
+    async with asyncio.timeout(limit_s):
+        while True:
+            try:
+                _, writer = await dial(host, gate, _NOBODYS_PORT)
+            except ConnectionRefusedError:
+                return
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return
 
 
 async def enter(address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
