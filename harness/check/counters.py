@@ -20,7 +20,8 @@ from harness.core.protocols import Evidence, Limits
 from harness.core.values import Value, show
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 
-FUNCTIONS = frozenset({"add", "read"})
+ADDS = frozenset({"add", "increment"})
+"""Both take a delta; what they return, if anything, is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,18 @@ class CounterCheck:
 
     def check(self, evidence: Evidence, limits: Limits) -> CheckResult:
         """n · log n in the number of operations."""
-        keys = by_key(evidence.history.operations, FUNCTIONS)
-        for operations in keys.values():
-            for operation in operations:
-                if operation.call.f == "add" and type(operation.call.value) is not int:
-                    words = f"added {show(operation.call.value)}, which is no whole number"
-                    return CheckResult(self.name, Verdict.UNKNOWN, words)
-        everything = [operation for operations in keys.values() for operation in operations]
-        adds = sum(operation.call.f == "add" for operation in everything)
+        keys = by_key(evidence.history.operations, ADDS | {"read"})
+        if isinstance(keys, str):
+            return CheckResult(self.name, Verdict.UNKNOWN, keys)
+        for operation in evidence.history.operations:
+            delta = operation.call.value
+            if operation.call.f in ADDS and (type(delta) is not int):
+                words = f"event {operation.index} adds {show(delta)}, which is no whole number"
+                return CheckResult(self.name, Verdict.UNKNOWN, words)
+        everything = evidence.history.operations
+        adds = sum(operation.call.f in ADDS for operation in everything)
         acknowledged = sum(
-            operation.call.f == "add" and operation.outcome is Outcome.OK
-            for operation in everything
+            operation.call.f in ADDS and operation.outcome is Outcome.OK for operation in everything
         )
         reads = sum(
             operation.call.f == "read" and operation.outcome is Outcome.OK
@@ -113,7 +115,7 @@ def _wrong(key: Value, operations: Sequence[Operation], budget: Budget) -> Itera
     adds = [
         (operation, operation.call.value)
         for operation in operations
-        if operation.call.f == "add"
+        if operation.call.f in ADDS
         and operation.outcome is not Outcome.FAIL
         and isinstance(operation.call.value, int)
     ]

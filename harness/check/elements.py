@@ -67,12 +67,20 @@ class Growth:
 
 def by_key(
     operations: Iterable[Operation], functions: frozenset[str]
-) -> dict[Value, list[Operation]]:
-    """Operations of these functions by key, in the order in which keys first appear."""
+) -> dict[Value, list[Operation]] | str:
+    """Operations by key, in the order in which keys first appear.
+
+    A sentence when one of them is none of ``functions``: leaving out what changes an object would
+    accuse whoever reads it.
+    """
     keys: dict[Value, list[Operation]] = {}
     for operation in operations:
-        if operation.call.f in functions:
-            keys.setdefault(operation.call.key, []).append(operation)
+        if operation.call.f not in functions:
+            known = ", ".join(sorted(functions))
+            return (
+                f"event {operation.index} is a {operation.call.f!r}; this check has only: {known}"
+            )
+        keys.setdefault(operation.call.key, []).append(operation)
     return keys
 
 
@@ -315,8 +323,11 @@ def check_growth(
     rules: Callable[[Growth, Budget], Iterator[Anomaly]],
 ) -> CheckResult:
     """Applies ``rules`` to each key of a history of ``adds`` and reads."""
+    parts = by_key(evidence.history.operations, frozenset({adds, "read"}))
+    if isinstance(parts, str):
+        return CheckResult(checker, Verdict.UNKNOWN, parts)
     keys: list[Growth] = []
-    for key, operations in by_key(evidence.history.operations, frozenset({adds, "read"})).items():
+    for key, operations in parts.items():
         known = growth(key, operations, adds)
         if isinstance(known, str):
             return CheckResult(checker, Verdict.UNKNOWN, known)

@@ -46,6 +46,7 @@ class Call:
     write      the new value           None
     cas        (expected, new)         None; a mismatch is FAIL
     add        the element, or delta   None (set), None (counter)
+    increment  the delta               None, or what it became
     append     the element             None
     get, put, delete                   as read and write of a kv key
     ========== ======================= =============================

@@ -39,6 +39,19 @@ def test_bounds(read: tuple[Value, int, int], found: set[str]) -> None:
     assert result.verdict is (Verdict.INVALID if found else Verdict.VALID)
 
 
+def test_increments_are_additions() -> None:
+    one, read = operation("increment", 5, 0, 10), operation("read", 5, 20, 30)
+    assert judged("counter", one, read).verdict is Verdict.VALID
+    assert kinds(judged("counter", one, operation("read", 4, 20, 30))) == {"lost addition"}
+
+
+@pytest.mark.parametrize("checker", ["counter", "set", "append"])
+def test_what_a_check_does_not_know_accuses_nobody(checker: str) -> None:
+    result = judged(checker, operation("double", 5, 0, 10), operation("read", 5, 20, 30))
+    assert result.verdict is Verdict.UNKNOWN
+    assert "'double'" in result.reason
+
+
 def test_refused_and_unanswered() -> None:
     asked = operation("add", 10, 20, None, INFO)
     refused = operation("add", 100, 20, 30, FAIL)
