@@ -9,8 +9,10 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +28,7 @@ from harness.runtime.docker.cluster import Builder, provisioned, table_name
 from harness.runtime.docker.engine import ContainerSpec, Engine
 from harness.runtime.docker.owner import RUN
 from tests.conftest import unavailable
+from tests.unit.docker.parts import collect_sdk_garbage
 
 pytestmark = pytest.mark.docker
 
@@ -267,6 +270,78 @@ def test_a_subnet_that_somebody_took_meanwhile(
         assert [it.id for it in engine.networks("not=ours")] == [network]
     finally:
         engine.remove_network(network)
+
+
+class Relay:
+    """An engine that can die: a socket whose connections lead to the real one's, until cut."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: list[socket.socket] = []
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen(64)
+        self._threads = [self._thread(self._accept)]
+
+    def cut(self) -> None:
+        self._path.unlink()
+        for made in (self._listening, *self._open):
+            with suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for made in (self._listening, *self._open):
+            made.close()
+
+    def _thread(self, what: Callable[..., None], *arguments: socket.socket) -> threading.Thread:
+        thread = threading.Thread(target=what, args=arguments, daemon=True)
+        thread.start()
+        return thread
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                engine = socket.socket(socket.AF_UNIX)
+                self._open += [client, engine]
+                engine.connect("/var/run/docker.sock")
+                self._threads.append(self._thread(self._pump, client, engine))
+                self._threads.append(self._thread(self._pump, engine, client))
+
+    @staticmethod
+    def _pump(source: socket.socket, to: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    relay = Relay(tmp_path / "docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    yield relay
+    collect_sdk_garbage()
+
+
+def test_an_engine_that_dies(engine: Engine, run_id: str, tmp_path: Path, relay: Relay) -> None:
+    """One line, no hanging; and the containers end all the same, as nobody holds them."""
+    if engine.where != "http+docker://localhost" or not Path("/var/run/docker.sock").exists():
+        unavailable("the engine is not behind its usual socket")
+    images.ensure(engine, lambda _: None)
+
+    async def go() -> None:
+        async with DockerRuntime().provision(Provision(run_id, ("n1",), tmp_path)) as cluster:
+            await cluster.processes.launch("n1", echo(cluster, "n1"))
+            assert await answers(cluster, "n1") == b"HELLO"
+            await asyncio.to_thread(relay.cut)
+            with pytest.raises(EnvironmentFailure, match="the agent has ended"):
+                await cluster.processes.kill("n1")
+
+    with pytest.raises(EnvironmentFailure, match=r"left behind.*harness clean") as caught:
+        asyncio.run(go())
+    assert "\n" not in str(caught.value)
+    assert eventually(lambda: of_run(engine, run_id)[0] == [])
 
 
 def test_clients_through_published_ports(run_id: str, tmp_path: Path) -> None:

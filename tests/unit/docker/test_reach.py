@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +11,14 @@ import pytest
 
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.docker.cluster import bridge_name, node_user, table_name
+from tests.unit.docker.parts import collect_sdk_garbage
 
 
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     yield
-    # The SDK leaves the socket of a failed connection to the garbage collector, which complains.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    collect_sdk_garbage()
 
 
 def test_no_engine_answers(no_engine: None) -> None:
