@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.check.checkers import CHECKERS
-from harness.core.operations import History
+from harness.core.operations import History, Operation
 from harness.core.protocols import Evidence, Limits
 from harness.core.values import Value
 from harness.core.verdict import Verdict
@@ -126,6 +126,77 @@ def possible(drawn: History) -> bool:
 def test_agrees_with_all_subsets(drawn: History) -> None:
     result = CHECKERS["counter"].check(Evidence(drawn), Limits())
     assert (result.verdict is not Verdict.INVALID) == possible(drawn), result
+
+
+@st.composite
+def growing_counters(draw: st.DrawFn) -> History:
+    """Up to three additions and three reads, nothing negative."""
+    operations = []
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, 12))
+        outcome = draw(st.sampled_from((OK, OK, INFO, FAIL)))
+        end = None if outcome is INFO else start + draw(st.integers(0, 6))
+        operations.append(operation("add", draw(st.integers(0, 3)), start, end, outcome))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, 15))
+        value = draw(st.integers(0, 7))
+        operations.append(operation("read", value, start, start + draw(st.integers(0, 5))))
+    return history(*operations)
+
+
+def legal_in_some_order(drawn: History) -> bool:
+    items = [item for item in drawn.operations if item.outcome is not FAIL]
+    certain = [item for item in items if item.outcome is OK]
+    unsure = [item for item in items if item.outcome is INFO]
+    return any(
+        _legal(order)
+        for size in range(len(unsure) + 1)
+        for chosen in combinations(unsure, size)
+        for order in permutations([*certain, *chosen])
+    )
+
+
+def _legal(order: tuple[Operation, ...]) -> bool:
+    total = 0
+    for place, item in enumerate(order):
+        if any(later.end is not None and later.end < item.start for later in order[place + 1 :]):
+            return False
+        if item.call.f == "read" and item.result != total:
+            return False
+        if isinstance(item.call.value, int):
+            total += item.call.value
+    return True
+
+
+@given(growing_counters())
+def test_what_is_accused_has_no_legal_order(drawn: History) -> None:
+    """The bounds are no proof of health, but what they refuse is wrong."""
+    result = CHECKERS["counter"].check(Evidence(drawn), Limits())
+    if result.verdict is Verdict.INVALID:
+        assert not legal_in_some_order(drawn), result
+        for anomaly in result.anomalies:
+            shown = [item for item in drawn.operations if item.index in anomaly.operations]
+            if len(shown) > 1 and anomaly.kind != "surplus":
+                # The picture alone is wrong, but for what was there before its first read.
+                first = min(shown, key=lambda item: item.start)
+                base = operation("add", first.result, -9, -5)
+                assert not legal_in_some_order(history(base, *shown)), (shown, anomaly)
+
+
+def test_steps_are_sharper_than_bounds() -> None:
+    loose = operation("add", 100, 0, None, INFO)
+    adds = loose, operation("add", 5, 10, 12), operation("add", 3, 30, 40)
+    before, low = operation("read", 5, 20, 25), operation("read", 6, 50, 55)
+    result = judged("counter", *adds, before, low)
+    assert kinds(result) == {"lost addition"}
+    assert result.anomalies[0].operations == (2, 3, 4)
+    assert result.anomalies[0].sentence == (
+        "Process 4 read 6, but process 2 had read 5 before, and 3 more had been acknowledged in "
+        "between."
+    )
+    high = operation("read", 109, 50, 55)
+    assert kinds(judged("counter", *adds, before, high)) == {"surplus"}
+    assert judged("counter", *adds, before, operation("read", 108, 50, 55)).verdict is Verdict.VALID
 
 
 def test_a_lost_and_a_doubled_addition_in_a_long_run() -> None:
