@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
 from harness.core.faults import FaultSpec, FaultStep, Proof
-from harness.core.protocols import ClockSkew, FaultContext, HasLeader, Resolved
+from harness.core.protocols import ClockSkew, FaultContext, HasLeader, ProcessState, Resolved
 from harness.core.units import MILLISECOND, show_ms
 from harness.core.values import Value, freeze
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.readings import Reading, Tally, agrees, judge
+from nemesis.readings import Reading, Tally, agrees, is_shown, judge
 from nemesis.roles import count_of
 from nemesis.schedule import rotation, windows
-from nemesis.waiting import first_words, on_all
+from nemesis.waiting import first_words, on_all, until
 
 HEAL_LIMIT_S = 8.0
+SHOW_LIMIT_S = 2.0
 ASK_S = 0.3
 
 _KINDS: Mapping[str, str] = {
@@ -132,10 +134,14 @@ class Lie:
             return f"±{show_ms(skew.strobe_ns)} every {show_ms(skew.strobe_period_ns)}"
         return f"×{skew.rate:g}"
 
-    @property
-    def pause_s(self) -> float:
-        """Between two readings; a strobe wants more of them, to be met in both of its states."""
-        return 0.12 if self.skew.strobe_ns else 0.4
+    def pause_s(self, number: int) -> float:
+        """Before a reading; a strobe wants more of them, to be met in both of its states.
+
+        Multiples of the golden ratio spread evenly and repeat no rhythm, so that a strobe's
+        period cannot hide behind that of the readings.
+        """
+        least = 0.06 if self.skew.strobe_ns else 0.2
+        return least * (1 + number * 0.6180339887 % 1)
 
 
 class ClockFault:
@@ -144,91 +150,118 @@ class ClockFault:
     def __init__(self, lie: Lie, holds: Holds[str]) -> None:
         self._lie = lie
         self._holds = holds
-        self._nodes: tuple[str, ...] = ()
-        self._tally = Tally()
+        self._tallies: dict[str, Tally] = {}
+        self._starts: dict[str, int] = {}
         self._watch: asyncio.Task[None] | None = None
 
     async def begin(self, context: FaultContext) -> Resolved:
-        """Skews the clocks of nodes whose servers run, and begins to read them."""
-        lie, cluster = self._lie, context.cluster
-        awake = [
-            node for node in lie.order if (await cluster.processes.state(node)).state == "running"
-        ]
-        # Those that cannot answer now come last: what nobody can read proves nothing.
-        ranked = (*awake, *(node for node in lie.order if node not in awake))
-        self._nodes = ranked[: count_of(lie.who, len(lie.order))]
-        self._holds.take(context.id, self._nodes)
-        self._tally.since_ns = _now_ns()
-        failed = await on_all(lambda node: cluster.clocks.skew(node, lie.skew), self._nodes)
+        """Skews clocks of servers that run, and goes on reading them; waits until one shows it.
+
+        If all of them are killed before that, another node is taken: a clock that nobody ever
+        read is no fault that is known to have been there.
+        """
+        lie = self._lie
+        count = count_of(lie.who, len(lie.order))
+        self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
+        while True:
+            awake = await self._awake(context, lie.order)
+            fresh = [node for node in (*awake, *lie.order) if node not in self._tallies]
+            await self._skew(context, tuple(dict.fromkeys(fresh))[:count])
+            count = 1
+            await until(self._seen, SHOW_LIMIT_S)
+            late = len(self._tallies) == len(lie.order)
+            if late or await self._seen() or await self._awake(context, self._tallies):
+                break
+        data: dict[str, Value] = {"who": lie.who, "nodes": tuple(self._tallies)}
+        return Resolved(f"{' '.join(self._tallies)} {lie.words}", data)
+
+    async def _awake(self, context: FaultContext, nodes: Iterable[str]) -> list[str]:
+        states = await self._states(context, nodes)
+        return [node for node, state in states.items() if state.state == "running"]
+
+    async def _states(self, context: FaultContext, nodes: Iterable[str]) -> dict[str, ProcessState]:
+        return {node: await context.cluster.processes.state(node) for node in nodes}
+
+    async def _skew(self, context: FaultContext, nodes: tuple[str, ...]) -> None:
+        # From here on there is something to undo, whatever becomes of the call.
+        self._holds.take(context.id, nodes)
+        self._tallies.update({node: Tally(_now_ns()) for node in nodes})
+        for node, state in (await self._states(context, nodes)).items():
+            self._starts[node] = state.starts
+        clocks, skew = context.cluster.clocks, self._lie.skew
+        failed = await on_all(lambda node: clocks.skew(node, skew), nodes)
         if failed:
             raise EnvironmentFailure(f"clock not skewed: {first_words(failed)}")
-        self._tally.until_ns = _now_ns()
-        self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
-        data: dict[str, Value] = {"who": lie.who, "nodes": self._nodes}
-        return Resolved(f"{' '.join(self._nodes)} {lie.words}", data)
+        for node in nodes:
+            self._tallies[node] = Tally(self._tallies[node].since_ns, _now_ns())
+
+    async def _seen(self) -> bool:
+        return any(is_shown(self._lie.skew, tally) for tally in self._tallies.values())
 
     async def _read_on(self, context: FaultContext) -> None:
-        while True:
+        for number in itertools.count():
+            await asyncio.sleep(self._lie.pause_s(number))
             # One failed look is no reason to stop looking.
             with suppress(HarnessError, OSError, TimeoutError):
                 for node, reading in (await _read(context)).items():
-                    self._tally.add(node, reading)
-            await asyncio.sleep(self._lie.pause_s)
+                    if node in self._tallies:
+                        self._tallies[node].add(reading)
 
     async def prove(self, context: FaultContext) -> Proof:
         """The clocks as read inside the nodes were wrong in the way that was asked for."""
         if not isinstance(context.target, HasLeader):
             return Proof(False, f"target {context.target.name} does not tell its clock")
-        return judge(self._lie.skew, self._nodes, self._tally)
+        states = await self._states(context, self._tallies)
+        restarted = [node for node, state in states.items() if state.starts != self._starts[node]]
+        return judge(self._lie.skew, self._tallies, restarted)
 
     async def end(self, context: FaultContext) -> Proof:
         """True clocks again; healed when each node that answers reads the true time."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watch
-            self._watch = None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
         self._holds.release(context.id)
         clocks, held = context.cluster.clocks, self._holds.of_others(context.id)
-        free = [node for node in self._nodes if node not in held]
+        free = [node for node in self._tallies if node not in held]
         failed = await on_all(lambda node: clocks.skew(node, ClockSkew()), free)
+        if watch is not None:
+            # After the clocks: an error of the watch must not stand between them and the heal.
+            with suppress(asyncio.CancelledError):
+                await watch
         if failed:
             return Proof(False, f"clock not set right: {first_words(failed)}")
         return await self._true_again(context)
 
     async def _true_again(self, context: FaultContext) -> Proof:
+        """Waits for each node to read the true time, to be down, or to be another fault's."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + HEAL_LIMIT_S
-        wrong: dict[str, Value] = dict.fromkeys(self._nodes)
+        wrong: dict[str, Value] = dict.fromkeys(self._tallies)
         true: dict[str, Value] = {}
-        while wrong and loop.time() < deadline:
+        down: dict[str, str] = {}
+        while wrong:
             for node in self._holds.of_others(context.id):
                 wrong.pop(node, None)
             readings = await _read(context)
-            for node in tuple(wrong):
-                reading = readings.get(node)
-                if reading is not None and agrees(reading, 0):
+            for node in wrong.keys() & readings.keys():
+                wrong[node] = readings[node].middle_ms
+                if agrees(readings[node], 0):
+                    true[node] = wrong.pop(node)
+            silent = [node for node in wrong if node not in readings]
+            for node, state in (await self._states(context, silent)).items():
+                if state.state != "running":
                     wrong.pop(node)
-                    true[node] = reading.middle_ms
-                elif reading is not None:
-                    wrong[node] = reading.middle_ms
-            silent = [node for node, offset in wrong.items() if offset is None]
-            if len(silent) == len(wrong) and not await self._any_runs(context, silent):
+                    down[node] = state.state
+            if loop.time() > deadline:
                 break
             await asyncio.sleep(0.1)
-        states = {node: (await context.cluster.processes.state(node)).state for node in wrong}
-        lying = {node: state for node, state in states.items() if state == "running"}
         figures: dict[str, Value] = {"offsets_ms": freeze({**true, **wrong})}
-        if lying:
-            shown = ", ".join(f"{node} {_shown(wrong[node])}" for node in lying)
+        if wrong:
+            shown = ", ".join(f"{node} {_shown(offset)}" for node, offset in wrong.items())
             return Proof(False, f"not seen to be right again: {shown}", figures)
         words = [f"right again: {' '.join(true)}"] if true else []
-        words += [f"set right while {state}: {node}" for node, state in states.items()]
+        words += [f"set right while {state}: {node}" for node, state in down.items()]
         return Proof(True, "; ".join(words) or "nothing was skewed", figures)
-
-    async def _any_runs(self, context: FaultContext, nodes: list[str]) -> bool:
-        states = [(await context.cluster.processes.state(node)).state for node in nodes]
-        return "running" in states
 
 
 def _now_ns() -> int:

@@ -13,7 +13,7 @@ from harness.core.units import MILLISECOND
 from harness.core.values import Value
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.roles import bracket, find_leader, leader_words
+from nemesis.roles import LEADER_WAIT_S, bracket, leader_words
 from nemesis.shapes import between
 from nemesis.waiting import until
 
@@ -29,6 +29,8 @@ TRIP_LIMIT_S = 1.0
 HEAL_LIMIT_S = 8.0
 BURSTS = 12
 """Rounds of probes that are sent over lossy links on which nothing was lost yet."""
+ENOUGH = 120
+"""Packets: at a loss of 10 % the chance that all of them pass is 3 in a million."""
 
 Trips = dict[Link, int]
 
@@ -96,11 +98,12 @@ class _Shaped:
         self._before: Mapping[Link, tuple[int, int]] = {}
 
     async def begin(self, context: FaultContext) -> Resolved:
-        """Looks up the leader if it is meant, measures, and shapes."""
+        """Shapes links that pass something, and sees to it that something met the shaping.
+
+        Later another fault may cut them, and then nothing would show what was done to them.
+        """
         treatment, network = self._treatment, context.cluster.network
-        meant = treatment.where == "leader"
-        leader = await find_leader(context) if meant else None
-        node = leader or treatment.order[0]
+        node, leader = await self._choose(context)
         links = treatment.links(node)
         await self._measure(context, links)
         self._before = await network.shaped()
@@ -108,15 +111,40 @@ class _Shaped:
         self._links = links
         self._holds.take(context.id, links)
         await network.shape(context.id, dict.fromkeys(sorted(links), treatment.behaviour))
+        await self._try_out(network)
         data: dict[str, Value] = {"where": treatment.where}
         if treatment.where != "all":
             data["nodes"] = (node,)
-        if meant:
+        if treatment.where == "leader":
             data["leader"] = leader
         return Resolved(treatment.words(node, leader), data)
 
+    async def _choose(self, context: FaultContext) -> tuple[str, str | None]:
+        """(the node, the leader if it was meant): the first one that is not cut off.
+
+        Waits for the leader, and for a node that is not cut off, if there is none.
+        """
+        treatment = self._treatment
+        order = treatment.order
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LEADER_WAIT_S
+        while True:
+            leader = await context.leader(0.4) if treatment.where == "leader" else None
+            candidates = order if treatment.where != "leader" else filter(None, (leader,))
+            every = between(order, order) - {(node, node) for node in order}
+            passed = await context.cluster.network.probe(tuple(sorted(every)), 0.3)
+            for node in candidates:
+                if any(passed.get(link) for link in treatment.links(node)):
+                    return node, leader
+            if loop.time() >= deadline:
+                return leader or order[0], leader
+            await asyncio.sleep(0.1)
+
     async def _measure(self, context: FaultContext, links: frozenset[Link]) -> None:
         """What has to be known before anything is done."""
+
+    async def _try_out(self, network: NetworkControl) -> None:
+        """Sends something over the links."""
 
     async def _withdraw(self, context: FaultContext) -> None:
         await context.cluster.network.shape(context.id, {})
@@ -127,11 +155,18 @@ class _Shaped:
         return _counted(self._before, after, self._links, which)
 
     async def _quiet(self, context: FaultContext, which: int) -> bool:
-        """Nothing is delayed or lost any more on links that no other fault of ours treats."""
+        """Nothing is delayed (0) or lost (1) any more on links that no other fault of ours treats.
+
+        As many packets are sent as make it all but impossible that chance spares them all.
+        """
         network = context.cluster.network
         free = self._links - self._holds.of_others(context.id)
-        before = await network.shaped()
-        await network.probe(tuple(sorted(free)), 0.3)
+        before, open_links, sent = await network.shaped(), free, 0
+        while open_links and sent < ENOUGH:
+            passed = await network.probe(tuple(sorted(open_links)), 0.3)
+            sent += len(open_links)
+            # Those that are cut by another fault now would only cost time.
+            open_links = frozenset(link for link in open_links if passed.get(link))
         after = await network.shaped()
         free -= self._holds.of_others(context.id)
         return _counted(before, after, free, which) == 0
@@ -143,9 +178,13 @@ class SlowFault(_Shaped):
     def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
         super().__init__(treatment, holds)
         self._trips: Trips = {}
+        self._slow_trips: Trips = {}
 
     async def _measure(self, context: FaultContext, links: frozenset[Link]) -> None:
         self._trips = await _round_trips(context.cluster.network, links - self._touched(context))
+
+    async def _try_out(self, network: NetworkControl) -> None:
+        self._slow_trips = await _round_trips(network, frozenset(self._trips))
 
     def _extra(self, link: Link) -> int:
         """By how much a round trip that begins on ``link`` should be longer on average."""
@@ -158,7 +197,7 @@ class SlowFault(_Shaped):
             return Proof(False, "nothing was delayed")
         network = context.cluster.network
         delayed = self._counted(await network.shaped(), 0)
-        now = await _round_trips(network, frozenset(self._trips))
+        now = self._slow_trips | await _round_trips(network, frozenset(self._trips))
         pairs = {link: (self._trips[link], trip) for link, trip in now.items()}
         quick = [
             link
@@ -220,19 +259,26 @@ class SlowFault(_Shaped):
 class LossFault(_Shaped):
     """Links that lose packets at random."""
 
+    def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
+        super().__init__(treatment, holds)
+        self._bursts = 0
+
+    async def _try_out(self, network: NetworkControl) -> None:
+        """Probes until one is lost: on a quiet link chance may spare all that the system sends."""
+        while self._bursts < BURSTS and not self._counted(await network.shaped(), 1):
+            await network.probe(tuple(sorted(self._links)), 0.2)
+            self._bursts += 1
+
     async def prove(self, context: FaultContext) -> Proof:
         """Packets were lost."""
         if not self._links:
             return Proof(False, "nothing was lossy")
-        network = context.cluster.network
-        lost = self._counted(await network.shaped(), 1)
-        rounds = 0
-        while not lost and rounds < BURSTS:
-            # So little was sent that chance spared all of it: send more.
-            await network.probe(tuple(sorted(self._links)), 0.2)
-            lost = self._counted(await network.shaped(), 1)
-            rounds += 1
-        figures: dict[str, Value] = {"lost": lost, "links": len(self._links), "bursts": rounds}
+        lost = self._counted(await context.cluster.network.shaped(), 1)
+        figures: dict[str, Value] = {
+            "lost": lost,
+            "links": len(self._links),
+            "bursts": self._bursts,
+        }
         if not lost:
             return Proof(False, "no packet was lost", figures)
         return Proof(True, f"{lost} packets lost", figures)
@@ -243,13 +289,8 @@ class LossFault(_Shaped):
             return Proof(True, "nothing had been lossy")
         await self._withdraw(context)
 
-        async def quiet() -> bool:
-            for _ in range(3):
-                if not await self._quiet(context, 1):
-                    return False
-            return True
-
-        if await until(quiet, HEAL_LIMIT_S):
+        # The first look may still count what was under way.
+        if await self._quiet(context, 1) or await self._quiet(context, 1):
             return Proof(True, "no packet is lost any more")
         return Proof(False, "packets are still lost")
 
