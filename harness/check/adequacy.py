@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from harness.check.elements import counted
+from harness.check.telling import counted
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation, Outcome

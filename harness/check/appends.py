@@ -15,13 +15,13 @@ from harness.check.elements import (
     Element,
     Growth,
     Look,
-    anomaly,
     check_growth,
     content,
     first_of,
     overtaken,
 )
 from harness.check.limits import Budget
+from harness.check.telling import anomaly
 from harness.core.operations import Operation
 from harness.core.protocols import Evidence, Limits
 from harness.core.values import show

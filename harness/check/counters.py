@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from harness.check.elements import anomaly, by_key, counted, judge
+from harness.check.elements import by_key
 from harness.check.limits import Budget
+from harness.check.telling import anomaly, counted, judge
 from harness.core.operations import Operation, Outcome
 from harness.core.protocols import Evidence, Limits
 from harness.core.values import Value, show

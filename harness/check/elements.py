@@ -11,22 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.check.limits import Budget, LimitReached
+from harness.check.limits import Budget
+from harness.check.telling import anomaly, counted, in_key, judge
 from harness.core.operations import Operation, Outcome
 from harness.core.protocols import Evidence, Limits
 from harness.core.units import show_ms
 from harness.core.values import Value, show
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 
-SHOWN = 10
-"""Anomalies of a kind that are told in words; the figures count all."""
-
 MOST_UNSEEN = 0.1
 """Share of the acknowledged elements that may go without any later read: with more, finding
 nothing wrong means little."""
-
-TOLD = 100
-"""Letters of an operation in a sentence: a read of a large set is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +134,7 @@ def phantoms(growth: Growth) -> Iterator[Anomaly]:
                 cause, other = "which nobody ever added", []
             yield anomaly(
                 "phantom element",
-                f"{who} saw {show(value)}{_in(growth.key)}, {cause}.",
+                f"{who} saw {show(value)}{in_key(growth.key)}, {cause}.",
                 growth.key,
                 [*other, look.operation],
                 at_ns=look.end,
@@ -158,7 +153,7 @@ def duplicates(growth: Growth) -> Iterator[Anomaly]:
                 added = f"was added {_times(chances)}"
                 yield anomaly(
                     "duplicate element",
-                    f"{_reader(look)} saw {show(value)} {_times(times)}{_in(growth.key)}; "
+                    f"{_reader(look)} saw {show(value)} {_times(times)}{in_key(growth.key)}; "
                     f"it {added}.",
                     growth.key,
                     [element.operation, look.operation] if element else [look.operation],
@@ -209,7 +204,7 @@ def _missed(
     operations = [element.operation, witness, look.operation]
     return anomaly(
         kind,
-        f"{_reader(look)} lacks {show(element.value)}{_in(growth.key)}, which had been {why} "
+        f"{_reader(look)} lacks {show(element.value)}{in_key(growth.key)}, which had been {why} "
         f"{show_ms(look.start - since)} before it began; {after}.",
         growth.key,
         operations,
@@ -240,7 +235,7 @@ def overtaken(growth: Growth, budget: Budget) -> Iterator[Anomaly]:
                 yield anomaly(
                     "elements out of order",
                     f"{_reader(look)} saw {show(latest.value)} but not {show(element.value)}"
-                    f"{_in(growth.key)}, whose adding had been acknowledged before "
+                    f"{in_key(growth.key)}, whose adding had been acknowledged before "
                     f"{show(latest.value)} was begun.",
                     growth.key,
                     [element.operation, latest.operation, look.operation],
@@ -273,46 +268,6 @@ def uncovered(growth: Growth) -> int:
     last = max((look.start for look in growth.looks), default=-1)
     ends = (element.acknowledged for element in growth.elements.values())
     return sum(1 for end in ends if end is not None and end >= last)
-
-
-def anomaly(
-    kind: str,
-    sentence: str,
-    key: Value,
-    operations: Sequence[Operation],
-    *,
-    at_ns: int,
-    legal: tuple[str, ...] = (),
-) -> Anomaly:
-    """An anomaly whose culprit is the last of its operations."""
-    culprit = operations[-1]
-    ordered = sorted({operation.index: operation for operation in operations}.items())
-    told = [tell(operation) for index, operation in ordered if index != culprit.index]
-    return Anomaly(
-        kind=kind,
-        sentence=sentence,
-        operations=tuple(index for index, _ in ordered),
-        culprit=culprit.index,
-        steps=(*told, sentence),
-        legal=legal,
-        key=key,
-        at_ns=at_ns,
-    )
-
-
-def tell(operation: Operation) -> str:
-    """One operation as a sentence."""
-    words = operation.words()
-    if len(words) > TOLD:
-        words = f"{words[:TOLD]}…"
-    who = f"Process {operation.process} called {words}{_in(operation.call.key)}"
-    match operation.outcome:
-        case Outcome.OK:
-            return f"{who}: acknowledged."
-        case Outcome.FAIL:
-            return f"{who}: refused."
-        case Outcome.INFO:
-            return f"{who}: never answered."
 
 
 def check_growth(
@@ -367,51 +322,8 @@ def check_growth(
     )
 
 
-def judge(
-    checker: str,
-    found: Iterator[Anomaly],
-    looked_at: str,
-    unknown: str | None,
-    figures: Mapping[str, Value],
-) -> CheckResult:
-    """A result from what was found; ``unknown`` says why finding nothing is not enough.
-
-    A limit that is hit ends the search: what was found until then stands.
-    """
-    counts: Counter[str] = Counter()
-    kept: list[Anomaly] = []
-    limit: str | None = None
-    try:
-        for item in found:
-            counts[item.kind] += 1
-            if counts[item.kind] <= SHOWN:
-                kept.append(item)
-    except LimitReached as reached:
-        limit = reached.words
-        unknown = f"gave up after {reached.words}: nothing wrong so far in {looked_at}"
-    kept.sort(key=lambda item: item.at_ns or 0)
-    numbers: dict[str, Value] = dict(figures)
-    numbers.update({kind.replace(" ", "_"): count for kind, count in sorted(counts.items())})
-    verdict, reason = Verdict.VALID, f"{looked_at}: nothing wrong"
-    if counts:
-        words = ", ".join(f"{count} × {kind}" for kind, count in counts.most_common())
-        verdict, reason = Verdict.INVALID, f"{words} in {looked_at}"
-    elif unknown is not None:
-        verdict, reason = Verdict.UNKNOWN, unknown
-    return CheckResult(checker, verdict, reason, tuple(kept), numbers, limit)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 fault``, ``5 faults``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _reader(look: Look) -> str:
     return f"The read by process {look.operation.process}"
-
-
-def _in(key: Value) -> str:
-    return "" if key is None else f" in {show(key)}"
 
 
 def _times(count: int) -> str:

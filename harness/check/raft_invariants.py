@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.check.elements import SHOWN, counted
 from harness.check.limits import Budget, LimitReached
+from harness.check.telling import SHOWN, counted
 from harness.core.operations import Outcome
 from harness.core.protocols import Evidence, Limits
 from harness.core.traces import TraceDamage, TraceLine, merged

@@ -16,13 +16,13 @@ from itertools import chain, pairwise
 
 from harness.check.elements import (
     Growth,
-    anomaly,
     check_growth,
     content,
     first_of,
     overtaken,
 )
 from harness.check.limits import Budget
+from harness.check.telling import anomaly
 from harness.core.protocols import Evidence, Limits
 from harness.core.values import show
 from harness.core.verdict import Anomaly, CheckResult
