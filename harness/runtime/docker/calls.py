@@ -41,6 +41,19 @@ class Calls:
             task.exception()
 
 
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """The results, in order. When one fails, the others are ended before its exception goes on.
+
+    Unlike :func:`asyncio.gather`, which leaves them running: what is being cleaned up would grow.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item) for item in work]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
 async def complete(work: Coroutine[Any, Any, T]) -> T:
     """Runs ``work`` to its end even when cancelled meanwhile; then passes the cancellation on."""
     task = asyncio.ensure_future(work)

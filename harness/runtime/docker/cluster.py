@@ -22,7 +22,7 @@ from harness.core.protocols import (
 )
 from harness.runtime.docker import gate, images, subnets
 from harness.runtime.docker.attached import HOMES, PYTHON, AttachedWire, agent_container
-from harness.runtime.docker.calls import Calls, complete
+from harness.runtime.docker.calls import Calls, complete, together
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
 from harness.runtime.docker.owner import RUN, Owner, labels
 from harness.runtime.hands import Clocks, Processes, prepare_network
@@ -95,6 +95,8 @@ class Builder:
     calls: Calls = field(default_factory=Calls)
     owner: Owner = field(default_factory=Owner.here)
     agent: Agent | None = None
+    machines: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Node → its address, and its first process by the engine's host's number."""
     containers: dict[str, str] = field(default_factory=dict)
     lifelines: list[socket.socket] = field(default_factory=list)
     gates: dict[str, int] = field(default_factory=dict)
@@ -116,11 +118,10 @@ class Builder:
         request = self.request
         for node in request.nodes:
             (request.folder / node).mkdir(parents=True, exist_ok=True)
-        agent, addresses = await asyncio.gather(self._start_agent(), self._make_network())
-        inits = await asyncio.gather(
-            *(self._start_node(node, address) for node, address in addresses.items())
-        )
-        for (node, address), init in zip(addresses.items(), inits, strict=True):
+        await together(self._start_agent(), self._start_nodes())
+        agent = self.agent
+        assert agent is not None
+        for node, (address, init) in self.machines.items():
             home = f"{HOMES}/{node}"
             await agent.request("register", node=node, init=init, address=address, home=home)
         network, picked = await prepare_network(
@@ -129,7 +130,7 @@ class Builder:
         return DockerCluster(
             runtime="docker",
             nodes=request.nodes,
-            addresses=addresses,
+            addresses={node: address for node, (address, _) in self.machines.items()},
             network=network,
             processes=Processes(agent, request.nodes, self._spawn),
             clocks=Clocks(agent),
@@ -161,7 +162,7 @@ class Builder:
             trouble.append(str(error))
         return trouble
 
-    async def _start_agent(self) -> Agent:
+    async def _start_agent(self) -> None:
         spec = agent_container(
             self.name("agent"),
             self.image,
@@ -173,7 +174,12 @@ class Builder:
         self.agent = Agent(wire)
         await self.calls(self.engine.start, container)
         await self.agent.start()
-        return self.agent
+
+    async def _start_nodes(self) -> None:
+        addresses = await self._make_network()
+        inits = await together(*(self._start_node(*item) for item in addresses.items()))
+        for (node, address), init in zip(addresses.items(), inits, strict=True):
+            self.machines[node] = address, init
 
     async def _make_network(self) -> Mapping[str, str]:
         run_id = self.request.run_id

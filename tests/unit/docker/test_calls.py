@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness.runtime.docker.calls import Calls, complete
+from harness.runtime.docker.calls import Calls, complete, together
 
 
 def test_the_result_and_the_exception_come_back() -> None:
@@ -85,5 +85,34 @@ def test_work_is_completed_before_the_cancellation_goes_on() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert steps == [0, 1, 2, 3, 4]
+
+    asyncio.run(go())
+
+
+def test_nothing_goes_on_after_a_failure() -> None:
+    async def go() -> None:
+        steps: list[str] = []
+
+        async def fail() -> str:
+            await asyncio.sleep(0)
+            raise OSError("refused")
+
+        async def other() -> str:
+            try:
+                await asyncio.sleep(60)
+                steps.append("went on")
+            finally:
+                steps.append("ended")
+            return ""
+
+        with pytest.raises(OSError, match="refused"):
+            await together(other(), fail(), other())
+        assert steps == ["ended", "ended"]
+
+        async def number(value: int) -> int:
+            await asyncio.sleep(0.001 * (3 - value))
+            return value
+
+        assert await together(number(1), number(2), number(3)) == [1, 2, 3]
 
     asyncio.run(go())
