@@ -87,7 +87,8 @@ class Raft:
         self.log = Log(snapshot.index, snapshot.term, entries)
         self.snapshot = snapshot
         self.commit = snapshot.index
-        self.term = max(hard.term, self.log.last_term)
+        # A snapshot can reach the disk before the term in which it was installed; entries cannot.
+        self.term = max(hard.term, snapshot.term)
         self.vote = hard.vote if hard.term == self.term else None
         self.role = Role.FOLLOWER
         self.leader: str | None = None
