@@ -120,7 +120,7 @@ class _Facts:
     def overlooked(self) -> Named:
         """What was there before the culprit was called, and is not in its answer."""
         before = [
-            (known, traffic)
+            (item, known, traffic)
             for item, known, traffic in self.said
             if item.end is not None and item.end < self.culprit.start
         ]
@@ -134,13 +134,16 @@ class _Facts:
             case Action(f="txn"):
                 return Named("transaction without a place in any order")
         needs = set(self.traffic.needs)
-        for known, traffic in reversed(before):
+        for _, known, traffic in reversed(before):
             if known.f in _COLLECTS and not needs.issuperset(traffic.brings):
                 return self._stale_or_lost(traffic)
         if any(known.f in _COLLECTS for _, known, _ in self.said):
             return Named("contradictory orders")
-        for _, traffic in reversed(before):
+        for item, _, traffic in reversed(before):
             if traffic.brings and not needs.intersection(traffic.brings):
+                # What was overwritten is not lost: nobody can say that it was not there before.
+                if any(later.start > item.start for later, _, its in self.said if its.brings):
+                    return Named("stale read")
                 return self._stale_or_lost(traffic)
         return Named("stale read" if before else "contradictory reads")
 
