@@ -120,6 +120,8 @@ class NetemShaper:
 
     def shape(self, links: Mapping[Link, Behaviour]) -> None:
         """One ``tc -batch`` in each sender for which something changes."""
+        if not links and not self._built:
+            return
         self._build()
         texts = {}
         for machine in self._machines:

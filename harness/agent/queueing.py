@@ -147,6 +147,8 @@ class QueueShaper:
 
     def shape(self, links: Mapping[Link, Behaviour]) -> None:
         """The helper learns first, so that a packet never waits for nobody."""
+        if not links and self._rules is None:
+            return
         if self._helper is None and links:
             self._helper = _Helper(self._machines)
         if self._rules is None:
