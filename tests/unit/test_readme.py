@@ -1,0 +1,54 @@
+"""What the README shows is what works: its Python is run, its commands and links exist."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from harness.cli import cli
+from harness.core.operations import Call, Complete, Completion, Invoke, Outcome
+from harness.store.jsonl import Header, HistoryWriter
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks() -> list[str]:
+    """Indented blocks, without their indentation."""
+    found = re.findall(r"(?:^    .*\n(?:\s*\n(?=    ))?)+", README, re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
+def test_the_python_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header = Header(origin_monotonic_ns=0, started_utc="", model="cas-register", nodes=("n1",))
+    writer = HistoryWriter(tmp_path / "history.jsonl", header)
+    writer.write(Invoke(0, 1, "n1", 10, Call("write", "k1", 3)))
+    writer.write(Complete(1, 0, 20, Completion(Outcome.OK)))
+    writer.write(Invoke(2, 2, "n1", 30, Call("read", "k1")))
+    writer.write(Complete(3, 2, 40, Completion(Outcome.OK, None)))
+    writer.close()
+    (python,) = [block for block in blocks() if "from harness.check import" in block]
+    exec(compile(python, "README.md", "exec"), {})
+    assert "INVALID" in capsys.readouterr().out
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    named = set(re.findall(r"harness ([a-z]+)\b", "\n".join(blocks())))
+    named |= set(re.findall(r"`harness ([a-z]+)", README))
+    assert named <= set(cli.commands), named - set(cli.commands)
+    options = set(re.findall(r"(--[a-z-]+)", "\n".join(blocks())))
+    known = {
+        it for command in cli.commands.values() for param in command.params for it in param.opts
+    }
+    assert options <= known, options - known
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
