@@ -67,15 +67,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from harness.check.limits import Budget
-from harness.check.models import Kind
-from harness.check.openings import Config, Openings
+from harness.check.openings import LOOKS, SEES, Config, Openings
 from harness.check.problem import Problem
 
 BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
 """Widths tried one after the other; the last, unlimited one is exact (rule 8)."""
 
-_LOOK_EVERY = 256
-"""Configurations that are expanded between two looks at the budget."""
+_LOOK_EVERY = 20_000
+"""Comparisons of two configurations, roughly, between two looks at the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ class Antichain(Openings):
                     self.lose(cls)
                 continue
             bit = self.bits.pop(operation)
-            if kinds[cls] == Kind.SEES and len(self.configs) == 1 and at[cls] in self.configs:
+            if kinds[cls] == SEES and len(self.configs) == 1 and at[cls] in self.configs:
                 # All configurations hold what was read: nothing changes (rule 1).
                 accepted = self.configs
             else:
@@ -148,6 +147,14 @@ class Antichain(Openings):
                     self.bits[operation] = bit
                     return position
             self.close(operation, cls, bit)
+            if len(accepted) == 1:
+                ((state, configs),) = accepted.items()
+                if len(configs) == 1:
+                    used, free, spent, trail = configs[0]
+                    if (used | free) & bit:
+                        configs = [(used & ~bit, free & ~bit, spent, trail)]
+                    self.configs = {state: configs}
+                    continue
             self.configs = self._settle(accepted, bit)
         self.position = len(events) if last is None else last
         return None
@@ -172,7 +179,7 @@ class Antichain(Openings):
 
     def _return(self, position: int, cls: int, bit: int) -> dict[int, list[Config]]:
         """The configurations in which the returning operation has been linearized."""
-        observes = self.problem.kinds[cls] <= Kind.LOOKS
+        observes = self.problem.kinds[cls] <= LOOKS
         accepted: dict[int, list[Config]] = {}
         queue: list[tuple[int, Config]] = []
         for state, configs in self.configs.items():
@@ -212,9 +219,11 @@ class Antichain(Openings):
         visited = {state: list(configs) for state, configs in self.configs.items()}
         granted: dict[int, int] = {}
         count = sum(map(len, accepted.values()))
-        for expanded, (state, config) in enumerate(queue):
-            if expanded % _LOOK_EVERY == _LOOK_EVERY - 1:
+        work = 0
+        for state, config in queue:
+            if work > _LOOK_EVERY:
                 self.budget.look()
+                work = 0
             if self.width is not None and count >= self.width:
                 self.truncated = True
                 break
@@ -230,6 +239,7 @@ class Antichain(Openings):
                 seen = visited.get(after)
                 if seen is None:
                     seen = visited[after] = []
+                work += len(seen) + 10
                 others = observers & ~allows
                 for one_used, one_free, one_spent, _ in seen:
                     differ = one_used ^ used
@@ -261,7 +271,7 @@ class Antichain(Openings):
             ]
             if len(clean) > 1:
                 others = self.observers & ~self.granted(state)
-                clean = _undominated(clean, ~self.observers, others, self.guards)
+                clean = self._undominated(clean, others)
             if self.width is not None and count + len(clean) > self.width:
                 self.truncated = True
                 clean = clean[: self.width - count]
@@ -271,30 +281,31 @@ class Antichain(Openings):
         self.widest = max(self.widest, count)
         return settled
 
-
-def _undominated(configs: Sequence[Config], effects: int, others: int, guards: int) -> list[Config]:
-    """Those of one state that no other dominates (rule 4).
-
-    ``effects`` are the slots of operations that are no observers, ``others`` those of observers
-    that the state does not allow, ``guards`` the guard bits of the packed counts.
-    """
-    kept: list[Config] = []
-    for config in configs:
-        used, free, spent, _ = config
-        for one_used, one_free, one_spent, _ in kept:
-            differ = one_used ^ used
-            if (
-                not ((differ & effects | free) & ~one_free or differ & used & others)
-                and ((spent | guards) - one_spent) & guards == guards
-            ):
-                break
-        else:
-            kept = [
-                one
-                for one in kept
-                if ((one[0] ^ used) & effects | one[1]) & ~free
-                or (one[0] ^ used) & one[0] & others
-                or ((one[2] | guards) - spent) & guards != guards
-            ]
-            kept.append(config)
-    return kept
+    def _undominated(self, configs: Sequence[Config], others: int) -> list[Config]:
+        """Those of a state that no other dominates; ``others`` are not allowed in it (rule 4)."""
+        effects, guards = ~self.observers, self.guards
+        kept: list[Config] = []
+        work = 0
+        for config in configs:
+            work += len(kept)
+            if work > _LOOK_EVERY:
+                self.budget.look()
+                work = 0
+            used, free, spent, _ = config
+            for one_used, one_free, one_spent, _ in kept:
+                differ = one_used ^ used
+                if (
+                    not ((differ & effects | free) & ~one_free or differ & used & others)
+                    and ((spent | guards) - one_spent) & guards == guards
+                ):
+                    break
+            else:
+                kept = [
+                    one
+                    for one in kept
+                    if ((one[0] ^ used) & effects | one[1]) & ~free
+                    or (one[0] ^ used) & one[0] & others
+                    or ((one[2] | guards) - spent) & guards != guards
+                ]
+                kept.append(config)
+        return kept

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from harness.check.kinds import Named, name_anomaly
-from harness.check.lane import Holdings, holdings
+from harness.check.lane import UNTOLD, Holdings, holdings
 from harness.check.limits import Budget
 from harness.check.models import Model
 from harness.check.shrink import shrink
@@ -93,7 +93,7 @@ def _sentence(
     reason = _gap(operations, culprit, model)
     if reason is not None:
         return f"{head}, {reason}."
-    if held.legal:
+    if held.legal and held.legal != UNTOLD:
         return f"{head}; {_legal(culprit, held)}."
     return f"{head}; no legal order of the operations allows it."
 
@@ -134,5 +134,5 @@ def _steps(
     reason = _gap(shown, culprit, model)
     words = f"Process {culprit.process} {did(culprit, key)}"
     words += f", called {reason}" if reason else ""
-    words += f"; {_legal(culprit, held)}" if held.legal else ""
+    words += f"; {_legal(culprit, held)}" if held.legal and held.legal != UNTOLD else ""
     return [*told, f"{words}."]

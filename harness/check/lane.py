@@ -9,16 +9,23 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from harness.check.antichain import Antichain
 from harness.check.limits import Budget, LimitReached
-from harness.check.models import Kind, Model, any_state
+from harness.check.models import Kind, Model, State, any_state
 from harness.check.problem import Problem, pose
 from harness.core.operations import Operation
 from harness.core.verdict import LaneSegment
 
+UNTOLD = ("?",)
+"""What a segment, or a list of answers, says where there is too much to tell."""
+
 _FEW = 6
-"""More values than this at one time are counted, not listed: nobody reads such a lane."""
+"""More values than this at one time are not listed: nobody reads such a lane."""
+
+_LONG = 400
+"""Events in a segment; a longer one is not looked at, as whatever it holds explains nothing."""
 
 _BEAM = 16
 """Width of the first attempt to answer a question; only a no needs the exact search."""
@@ -29,6 +36,7 @@ class Holdings:
     """``legal``: what the culprit could have returned; ``lane``: what the object could hold.
 
     Both are empty when the budget did not suffice; a lane may begin late for the same reason.
+    Where there are too many values, they are :data:`UNTOLD`.
     """
 
     legal: tuple[str, ...] = ()
@@ -54,22 +62,36 @@ def holdings(
     """
     for attempt in (replace(model, project=any_state), model):
         try:
-            asker = _Asker(operations, culprit, attempt, budget())
-            legal = asker.answers()
+            asker = _Asker(operations, shown, culprit, attempt, budget())
+            return Holdings(asker.answers(), asker.lane())
         except LimitReached:
             continue
-        return Holdings(legal, asker.lane(shown))
     return Holdings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A segment of the lane: its times, and the positions of the events it lies between."""
+
+    start: int
+    end: int
+    first: int
+    last: int
 
 
 class _Asker:
     """Puts questions to a history from which the culprit has been taken out."""
 
     def __init__(
-        self, operations: Sequence[Operation], culprit: Operation, model: Model, budget: Budget
+        self,
+        operations: Sequence[Operation],
+        shown: Sequence[Operation],
+        culprit: Operation,
+        model: Model,
+        budget: Budget,
     ) -> None:
         assert culprit.end is not None
-        self.culprit, self.model, self.end = culprit, model, culprit.end
+        self.model, self.end = model, culprit.end
         whole = pose([item for item in operations if item.start <= self.end], model)
         place = whole.place(culprit)
         assert place is not None  # an operation that says nothing is nobody's culprit
@@ -77,55 +99,65 @@ class _Asker:
         self.returned = whole.events.index(2 * place + 1) - 1
         events = [event for event in whole.events if event >> 1 != place]
         self.problem = replace(whole, events=events[: self.returned])
-        self.base = Antichain(self.problem, budget)
+        self.spans = self._spans(shown)
+        self.searches: dict[int, Antichain] = {}
+        search = Antichain(self.problem, budget)
+        for position in sorted({self.called, *(span.first for span in self.spans)}):
+            search.run(position)
+            self.searches[position] = search.fork(self.problem)
+
+    def _spans(self, shown: Sequence[Operation]) -> list[_Span]:
+        """The segments between the times of the shown operations."""
+        first = min(item.start for item in shown)
+        times = {time for item in shown for time in (item.start, item.end or 0)}
+        cuts = sorted(time for time in times | {self.end} if first <= time <= self.end)
+        if len(cuts) == 1:  # all of it happened in one instant
+            return [_Span(first, self.end, self.called, self.returned)]
+        at = [_time(self.problem, event) for event in self.problem.events]
+        return [
+            _Span(start, end, bisect_right(at, start), bisect_left(at, end))
+            for start, end in pairwise(cuts)
+        ]
 
     def answers(self) -> tuple[str, ...]:
         """What the culprit could have returned."""
-        self.base.run(self.called)
-        states = self.held(self.base.fork(self.problem), self.returned)
         told = self.model.answer or self.model.describe
-        return _words(told(self.problem.table.states[state]) for state in states)
+        return self._words(self.held(self.called, self.returned), told)
 
-    def lane(self, shown: Sequence[Operation]) -> tuple[LaneSegment, ...]:
-        """Segments between the times of the shown operations, as many as the budget allows."""
-        times = {time for item in shown for time in (item.start, item.end or 0) if time <= self.end}
-        cuts = sorted(time for time in times | {self.end} if time >= min(i.start for i in shown))
-        if len(cuts) == 1:
-            cuts *= 2  # all of it happened in one instant
-        at = [_time(self.problem, event) for event in self.problem.events]
-        states, describe = self.problem.table.states, self.model.describe
-        self.base = Antichain(self.problem, self.base.budget)
+    def lane(self) -> tuple[LaneSegment, ...]:
+        """What the object could hold, as far back as the budget allows."""
         segments: list[LaneSegment] = []
         try:
-            here: list[Antichain] = []
-            for start in cuts[:-1]:
-                self.base.run(bisect_right(at, start) if start < self.end else self.called)
-                here.append(self.base.fork(self.problem))
             # The last segments are the proof: they come first.
-            for start, end, search in reversed(list(zip(cuts, cuts[1:], here, strict=False))):
-                last = bisect_left(at, end) if start < end else self.returned
-                held = self.held(search, last)
-                values = _words(describe(states[state]) for state in held)
-                segments.append(LaneSegment(start, end, values))
+            for span in reversed(self.spans):
+                values: tuple[str, ...] = UNTOLD
+                if span.last - span.first <= _LONG:
+                    held = self.held(span.first, span.last)
+                    values = self._words(held, self.model.describe)
+                segments.append(LaneSegment(span.start, span.end, values))
         except LimitReached:
             pass
         return _merged(reversed(segments))
 
-    def held(self, search: Antichain, last: int) -> list[int]:
-        """The states the object can have at some time between where a search stands and ``last``.
+    def _words(self, states: Iterable[int], told: Callable[[State], str]) -> tuple[str, ...]:
+        different = sorted({told(self.problem.table.states[state]) for state in states})
+        return UNTOLD if len(different) > _FEW else tuple(different)
+
+    def held(self, first: int, last: int) -> list[int]:
+        """The states the object can have at some time between two positions in the events.
 
         Candidates are all states that some order of the past allows; those stay for which the rest
-        has an order too.
+        has an order too. When there are too many of them, all are returned as they are.
         """
-        first, events = search.position, self.problem.events
+        search, events = self.searches[first], self.problem.events
         walk = search.fork(self.problem)
         candidates = set(walk.possible())
         for position in range(first, last):
             walk.run(position + 1)
             if not events[position] & 1:
                 candidates |= walk.possible()
-        if len(candidates) > 4 * _FEW:
-            return sorted(candidates)
+            if len(candidates) > 4 * _FEW:
+                return sorted(candidates)
         return [state for state in sorted(candidates) if self._allows(search, state, last)]
 
     def _allows(self, search: Antichain, state: int, last: int) -> bool:
@@ -164,14 +196,6 @@ def _time(problem: Problem, event: int) -> int:
         return operation.start
     assert operation.end is not None
     return operation.end
-
-
-def _words(values: Iterable[str]) -> tuple[str, ...]:
-    """Different values in words, or their number when they are many."""
-    different = sorted(set(values))
-    if len(different) > _FEW:
-        return (f"any of {len(different)} values",)
-    return tuple(different)
 
 
 def _merged(segments: Iterable[LaneSegment]) -> tuple[LaneSegment, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
-from pathlib import Path
 
 from harness.core.protocols import Limits
 
-_STATM = Path("/proc/self/statm")
+_STATM = "/proc/self/statm"
 _PAGE = resource.getpagesize()
 
 
@@ -24,7 +24,11 @@ class LimitReached(Exception):
 def resident() -> int:
     """Bytes of memory this process holds; where the system does not tell, the most it ever held."""
     try:
-        return int(_STATM.read_text().split()[1]) * _PAGE
+        statm = os.open(_STATM, os.O_RDONLY)
+        try:
+            return int(os.read(statm, 64).split()[1]) * _PAGE
+        finally:
+            os.close(statm)
     except OSError:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -33,17 +37,18 @@ def resident() -> int:
 class Budget:
     """What is left of a check's limits. One budget is shared by all the searches of a check."""
 
-    __slots__ = ("_deadline", "_highest", "_looks", "_memory_bytes", "_time_s")
+    __slots__ = ("_deadline", "_highest", "_memory_at", "_memory_bytes", "_time_s")
 
-    MEMORY_EVERY = 32
-    """Looks between two readings of the memory, which cost more than readings of the clock."""
+    MEMORY_EVERY_S = 0.02
+    """Seconds between two readings of the memory, which cost more than readings of the clock."""
 
     def __init__(self, limits: Limits) -> None:
         self._time_s = limits.time_s
         self._memory_bytes = limits.memory_bytes
-        self._deadline = time.perf_counter() + limits.time_s
+        now = time.perf_counter()
+        self._deadline = now + limits.time_s
         self._highest = resident() + limits.memory_bytes
-        self._looks = 0
+        self._memory_at = now + self.MEMORY_EVERY_S
 
     def left_s(self) -> float:
         """Seconds until the deadline; negative after it."""
@@ -55,8 +60,10 @@ class Budget:
         Raises:
             LimitReached: with the limit in words.
         """
-        if time.perf_counter() > self._deadline:
+        now = time.perf_counter()
+        if now > self._deadline:
             raise LimitReached(f"{self._time_s:g} s of time")
-        self._looks += 1
-        if self._looks % self.MEMORY_EVERY == 0 and resident() > self._highest:
-            raise LimitReached(f"{self._memory_bytes / (1 << 30):.3g} GiB of memory")
+        if now > self._memory_at:
+            self._memory_at = now + self.MEMORY_EVERY_S
+            if resident() > self._highest:
+                raise LimitReached(f"{self._memory_bytes / (1 << 30):.3g} GiB of memory")

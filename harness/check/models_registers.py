@@ -120,12 +120,19 @@ def seen_values(actions: Sequence[Action]) -> Callable[[State], State]:
     every successful cas, and allowed by every write and every refused cas, exactly like every
     other such value.
     """
+    seen = _expected(actions)
+    return lambda state: state if state in seen else UNSEEN
+
+
+def _expected(actions: Sequence[Action]) -> set[State]:
+    """The results of reads, and what each cas compared with."""
     seen: set[State] = set()
     for action in actions:
-        shape = register_shape(action)
-        if shape.kind in (Kind.SEES, Kind.SEES_OTHER, Kind.MOVES):
-            seen.add(shape.at)
-    return lambda state: state if state in seen else UNSEEN
+        if action.f == "read":
+            seen.add(action.result)
+        elif action.f == "cas":
+            seen.add(expected_and_new(action)[0])
+    return seen
 
 
 def register_traffic(action: Action, initial: Value) -> Traffic:
@@ -211,8 +218,7 @@ def _seen_texts(actions: Sequence[Action]) -> Callable[[State], State]:
     """
     if all(action.f != "append" for action in actions):
         return seen_values(actions)
-    shapes = [register_shape(action) for action in actions if action.f != "append"]
-    seen = {shape.at for shape in shapes if shape.kind in (Kind.SEES, Kind.SEES_OTHER, Kind.MOVES)}
+    seen = _expected(actions)
     texts = longest([text for text in seen if isinstance(text, str)])
 
     def project(state: State) -> State:

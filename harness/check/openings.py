@@ -26,6 +26,10 @@ Config: TypeAlias = tuple[int, int, int, Trail]
 Step: TypeAlias = tuple[int, int, int, int, int, bool]
 """(state after, used, free, spent, what, forced); about forced steps rule 5 says nothing."""
 
+# Plain ints: an attribute of an enumeration costs more than the comparison.
+SEES, SEES_OTHER, LOOKS = int(Kind.SEES), int(Kind.SEES_OTHER), int(Kind.LOOKS)
+BLIND, TOTAL, MOVES = int(Kind.BLIND), int(Kind.TOTAL), int(Kind.MOVES)
+
 _FIELD = 24
 """Bits for one class' count in ``spent``; the highest is a guard that no count reaches."""
 _COUNT = (1 << (_FIELD - 1)) - 1
@@ -69,26 +73,26 @@ class Openings:
             self.slots += 1
         self.bits[operation] = bit
         kind = problem.kinds[cls]
-        if kind == Kind.SEES:
+        if kind == SEES:
             self.observers |= bit
             at = problem.at[cls]
             self.sees[at] = self.sees.get(at, 0) | bit
-        elif kind == Kind.BLIND:
+        elif kind == BLIND:
             self.total |= bit
             self.blind.append((bit, problem.to[cls], operation))
-        elif kind == Kind.MOVES:
+        elif kind == MOVES:
             entry = (bit, problem.to[cls], operation)
             self.moves.setdefault(problem.at[cls], []).append(entry)
-        elif kind == Kind.SEES_OTHER:
+        elif kind == SEES_OTHER:
             self.observers |= bit
             self.any_other |= bit
             at = problem.at[cls]
             self.sees_other[at] = self.sees_other.get(at, 0) | bit
-        elif kind == Kind.LOOKS:
+        elif kind == LOOKS:
             self.observers |= bit
             self.lookers.append((bit, cls))
         else:
-            if kind == Kind.TOTAL:
+            if kind == TOTAL:
                 self.total |= bit
             self.asking.append((bit, cls, operation))
 
@@ -97,32 +101,32 @@ class Openings:
         problem = self.problem
         self.free_slots.append(bit.bit_length() - 1)
         kind = problem.kinds[cls]
-        if kind == Kind.SEES:
+        if kind == SEES:
             self.observers ^= bit
             at = problem.at[cls]
             self.sees[at] ^= bit
             if not self.sees[at]:
                 del self.sees[at]
-        elif kind == Kind.BLIND:
+        elif kind == BLIND:
             self.total ^= bit
             self.blind.remove((bit, problem.to[cls], operation))
-        elif kind == Kind.MOVES:
+        elif kind == MOVES:
             at = problem.at[cls]
             self.moves[at].remove((bit, problem.to[cls], operation))
             if not self.moves[at]:
                 del self.moves[at]
-        elif kind == Kind.SEES_OTHER:
+        elif kind == SEES_OTHER:
             self.observers ^= bit
             self.any_other ^= bit
             at = problem.at[cls]
             self.sees_other[at] ^= bit
             if not self.sees_other[at]:
                 del self.sees_other[at]
-        elif kind == Kind.LOOKS:
+        elif kind == LOOKS:
             self.observers ^= bit
             self.lookers.remove((bit, cls))
         else:
-            if kind == Kind.TOTAL:
+            if kind == TOTAL:
                 self.total ^= bit
             self.asking.remove((bit, cls, operation))
 
@@ -136,10 +140,10 @@ class Openings:
         shift = self.shift[cls] = _FIELD * len(self.shift)
         self.guards |= 1 << (shift + _FIELD - 1)
         kind = problem.kinds[cls]
-        if kind == Kind.BLIND:
+        if kind == BLIND:
             if problem.to[cls] != problem.mute:
                 self.lost_blind.append((cls, problem.to[cls]))
-        elif kind == Kind.MOVES:
+        elif kind == MOVES:
             if problem.to[cls] != problem.mute:
                 entry = (cls, problem.to[cls])
                 self.lost_moves.setdefault(problem.at[cls], []).append(entry)

@@ -207,23 +207,27 @@ def _classify(
     classes: list[int] = []
     actions: list[Action] = []
     shapes: list[Shape | None] = []
-    ids: dict[Hashable, int] = {}
-    ok = Outcome.OK
+    # What an action can depend on, by outcome; equal keys give equal actions.
+    answered: dict[Hashable, int] = {}
+    unanswered: dict[Hashable, int] = {}
+    failed: dict[Hashable, int] = {}
+    ok, info, by_process = Outcome.OK, Outcome.INFO, model.by_process
     for operation in operations:
         call = operation.call
-        # What an action can depend on; equal keys give equal actions.
-        key: Hashable = (
-            (call.f, call.value, operation.result, operation.process if model.by_process else -1)
-            if operation.outcome is ok
-            else (call.f, call.value, operation.outcome.value, operation.error, operation.process)
-        )
+        process = operation.process if by_process else -1
+        if operation.outcome is ok:
+            ids, key = answered, (call.f, call.value, operation.result, process)
+        elif operation.outcome is info:
+            ids, key = unanswered, (call.f, call.value, None, process)
+        else:
+            ids, key = failed, (call.f, call.value, operation.error, process)
         cls = ids.get(key)
         if cls is None:
             action = model.action(operation)
             if action is None:
                 cls = -1
-            elif (cls := ids.get(action, -1)) < 0:
-                cls = ids[action] = len(actions)
+            else:
+                cls = len(actions)
                 actions.append(action)
                 shapes.append(model.shape(action))
             ids[key] = cls
