@@ -7,13 +7,18 @@ from collections.abc import Sequence
 
 from harness.core.operations import Call, Completion
 from harness.core.protocols import WorkloadOptions
-from workloads.keys import Keys, final_reads, streams
+from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (50, 80)
+READER, WRITER = 0.8, 0.25
+"""Shares of reads among a thread's calls."""
 
 
 class Append:
-    """Half of the calls append, half read. Elements are unique within a key: 1, 2, 3, …"""
+    """Writers append, and read once in four calls; readers append once in five.
+
+    Elements are unique within a key: 1, 2, 3, …
+    """
 
     name = "append"
     model: str | None = "kv-append"
@@ -27,7 +32,8 @@ class Append:
     def next(self, thread: int) -> Call | None:
         """The next call of a thread; there always is one."""
         key = self._keys.use(thread)
-        if self._streams[thread].random() < 0.5:
+        share = READER if is_reader(thread, len(self._nodes)) else WRITER
+        if self._streams[thread].random() < share:
             return Call("read", key.name)
         return Call("append", key.name, key.fresh())
 

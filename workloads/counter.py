@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from harness.core.operations import Call, Completion
 from harness.core.protocols import WorkloadOptions
-from workloads.keys import Keys, final_reads, streams
+from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (120, 180)
+READER, WRITER = 0.8, 0.1
+"""Shares of reads among a thread's calls."""
 
 
 class Counter:
-    """Three of four calls increment by 1 … 5, the others read.
+    """Writers increment by 1 … 5, and read once in ten calls; readers increment once in five.
 
     Nothing is ever subtracted, so a counter that goes back is wrong whatever else is under way; and
     as deltas differ, a sum says more about which of them are in it than a number of ones would.
@@ -31,8 +33,9 @@ class Counter:
     def next(self, thread: int) -> Call | None:
         """The next call of a thread; there always is one."""
         rng, key = self._streams[thread], self._keys.use(thread)
+        share = READER if is_reader(thread, len(self._nodes)) else WRITER
         draw, delta = rng.random(), rng.randint(1, 5)
-        return Call("read", key.name) if draw < 0.25 else Call("increment", key.name, delta)
+        return Call("read", key.name) if draw < share else Call("increment", key.name, delta)
 
     def ended(self, call: Call, completion: Completion) -> None:
         """Nothing depends on how a call ended."""

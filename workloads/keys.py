@@ -98,6 +98,16 @@ def _everywhere(names: Sequence[str], nodes: Sequence[str]) -> Iterator[tuple[st
             yield node, Call("read", name)
 
 
+def is_reader(thread: int, nodes: int) -> bool:
+    """Whether a thread is one of those that mostly read: every second one.
+
+    It alternates over the threads of one node and over the nodes of one round of threads, so that
+    with two threads a node there are a reader and a writer at each, and both kinds at every key.
+    """
+    around, node = divmod(thread, nodes)
+    return (around + node) % 2 == 0
+
+
 def streams(rng: random.Random, threads: int) -> tuple[random.Random, ...]:
     """A stream for each thread."""
     return tuple(random.Random(rng.getrandbits(64)) for _ in range(threads))

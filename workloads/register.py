@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.core.operations import Call, Completion, Outcome
 from harness.core.protocols import WorkloadOptions
 from harness.core.values import Value
-from workloads.keys import Keys, final_reads, streams
+from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (40, 60)
 READER, WRITER = 0.9, 1 / 3
@@ -44,17 +44,12 @@ class Register:
         rng, key = self._streams[thread], self._keys.use(thread)
         # Both are drawn whatever they are used for: what one call needs must not shift the next.
         draw, pick = rng.random(), rng.random()
-        reads = READER if self._is_reader(thread) else WRITER
+        reads = READER if is_reader(thread, len(self._nodes)) else WRITER
         if draw < reads:
             return Call("read", key.name)
         if draw < (reads + 1) / 2:
             return Call("write", key.name, key.fresh())
         return Call("cas", key.name, (self._expected(key.name, pick), key.fresh()))
-
-    def _is_reader(self, thread: int) -> bool:
-        """Alternates over the threads of one node and over the nodes of one round of threads."""
-        around, node = divmod(thread, len(self._nodes))
-        return (around + node) % 2 == 0
 
     def _expected(self, name: str, pick: float) -> Value:
         """The last value seen in three of four cases, else an older one; nil of a fresh key."""

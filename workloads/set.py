@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 from harness.core.operations import Call, Completion
 from harness.core.protocols import WorkloadOptions
-from workloads.keys import Keys, final_reads, streams
+from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (120, 180)
+READER, WRITER = 2 / 3, 0.1
+"""Shares of reads among a thread's calls."""
 
 
 class GrowSet:
-    """Four of five calls add, the others read. Elements are unique within a key: 1, 2, 3, …
+    """Writers add, and read once in ten calls; readers add once in three.
+
+    Elements are unique within a key: 1, 2, 3, …
 
     The ``set`` check is exact for unique elements, so no model is searched besides.
     """
@@ -30,7 +34,8 @@ class GrowSet:
     def next(self, thread: int) -> Call | None:
         """The next call of a thread; there always is one."""
         key = self._keys.use(thread)
-        if self._streams[thread].random() < 0.2:
+        share = READER if is_reader(thread, len(self._nodes)) else WRITER
+        if self._streams[thread].random() < share:
             return Call("read", key.name)
         return Call("add", key.name, key.fresh())
 
