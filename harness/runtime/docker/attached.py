@@ -15,10 +15,10 @@ from contextlib import suppress
 
 from harness.runtime.docker.engine import ContainerSpec, Engine
 from harness.runtime.docker.frames import STDERR, STDOUT, Demultiplexer
+from harness.runtime.docker.hostbase import PYTHON
 from harness.runtime.docker.images import CODE
 from harness.runtime.wire import agent_command
 
-PYTHON = "/usr/local/bin/python3"
 HOMES = "/homes"
 """Where the agent sees the nodes' homes."""
 

@@ -21,9 +21,10 @@ from harness.core.protocols import (
     ServerSpec,
 )
 from harness.runtime.docker import gate, images, subnets
-from harness.runtime.docker.attached import HOMES, PYTHON, AttachedWire, agent_container
+from harness.runtime.docker.attached import HOMES, AttachedWire, agent_container
 from harness.runtime.docker.calls import Calls, complete, together
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
+from harness.runtime.docker.hostbase import PYTHON
 from harness.runtime.docker.owner import RUN, Owner, labels
 from harness.runtime.hands import Clocks, Processes, prepare_network
 from harness.runtime.wire import Agent

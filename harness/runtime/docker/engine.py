@@ -71,7 +71,6 @@ class About:
     kind: str
     architecture: str
     rootless: bool
-    version: str
 
 
 class Engine:
@@ -124,7 +123,6 @@ class Engine:
             kind=str(info.get("OSType", "linux")),
             architecture=str(info.get("Architecture", "")),
             rootless=any("rootless" in option for option in options),
-            version=str(info.get("ServerVersion", "")),
         )
 
     # -- images ----------------------------------------------------------------------------------
@@ -140,20 +138,14 @@ class Engine:
             raise
         return True
 
-    def image_architecture(self, tag: str) -> str:
-        """``amd64``, ``arm64``, …"""
-        with _speaking(f"looking at image {tag}"):
-            return str(self._api.inspect_image(tag)["Architecture"])
-
     def images(self, label: str) -> list[Found]:
-        """Images that carry ``label``, once for each of their tags."""
+        """Images that carry ``label``, once for each of their tags, by id those without."""
         with _speaking("listing images"):
             answer = self._api.images(filters={"label": label})
         return [
-            Found(image["Id"], tag, image.get("Labels") or {})
+            Found(image["Id"], tag if tag != "<none>:<none>" else image["Id"])
             for image in answer
-            for tag in (image.get("RepoTags") or [image["Id"]])
-            if tag != "<none>:<none>"
+            for tag in image.get("RepoTags") or ["<none>:<none>"]
         ]
 
     def pull(self, repository: str, tag: str, silence_s: int, limit_s: float) -> None:
@@ -249,7 +241,6 @@ class Engine:
                 driver="bridge",
                 ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)]),
                 options={"com.docker.network.bridge.name": bridge},
-                check_duplicate=True,
                 labels=dict(labels),
             )
         return str(answer["Id"])
@@ -277,6 +268,8 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """A container that is removed by the engine as soon as it ends; returns its id."""
+        from docker.types import Mount
+
         api = self._api
         network = None
         if spec.network is not None:
@@ -285,13 +278,14 @@ class Engine:
         with _speaking(f"creating container {spec.name}"):
             host = api.create_host_config(
                 auto_remove=True,
-                binds=[f"{outside}:{inside}" for outside, inside in spec.mounts] or None,
+                mounts=[Mount(inside, outside, "bind") for outside, inside in spec.mounts],
                 cap_drop=["ALL"],
                 cap_add=list(spec.capabilities) or None,
                 security_opt=list(spec.security) or None,
                 network_mode="host" if spec.of_host else spec.network,
                 pid_mode="host" if spec.of_host else None,
-                userns_mode="host" if spec.of_host else None,
+                # Where the engine maps users: homes belong to users of the host.
+                userns_mode="host",
                 port_bindings=dict.fromkeys(spec.publish, ("127.0.0.1", None)) or None,
             )
             answer = api.create_container(

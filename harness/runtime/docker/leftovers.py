@@ -73,7 +73,10 @@ def remove(engine: Engine, run_id: str, remains: Remains) -> list[str]:
 
 
 def remove_old_images(engine: Engine) -> list[str]:
-    """Removes images of ours that the present version would not use; those in use stay."""
+    """Removes images of ours that the present version would not use; those in use stay.
+
+    Images without a name are what is left of one that two runs made at the same time.
+    """
     files = images.project_files()
     wanted = {base.reference for base in images.bases()}
     wanted |= {images.name(files, base.kind) for base in images.bases()}
@@ -81,11 +84,12 @@ def remove_old_images(engine: Engine) -> list[str]:
     # Nodes' images first: a base cannot go before what stands on it.
     found = sorted(engine.images(IMAGE), key=lambda it: it.name, reverse=True)
     for image in found:
-        if image.name in wanted or not image.name.startswith("quorum-harness-"):
+        ours = image.name.startswith((images.NODE_REPOSITORY, images.BASE_REPOSITORY, image.id))
+        if image.name in wanted or not ours:
             continue
         with suppress(EngineFailure):
             engine.remove_image(image.name)
-            words.append(f"image {image.name} (of another version)")
+            words.append(f"image {image.name[:40]} (not of this version)")
     return words
 
 

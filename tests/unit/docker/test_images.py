@@ -88,7 +88,7 @@ class FakeEngine(Engine):
         self.there.add(f"{repository}:{tag}")
 
     def about(self) -> About:
-        return About("Debian", "linux", self.architecture, False, "1")
+        return About("Debian", "linux", self.architecture, False)
 
     def import_image(self, archive: str, repository: str, tag: str, changes: list[str]) -> None:
         self.done.append("import")
@@ -103,7 +103,7 @@ class FakeEngine(Engine):
         self.there.add(tag)
 
     def images(self, label: str) -> list[Found]:
-        return [Found(tag, tag, {label: ""}) for tag in sorted(self.there)]
+        return [Found(f"sha256:{tag[-3:]}", tag) for tag in sorted(self.there)]
 
     def remove_image(self, tag: str) -> None:
         self.done.append(f"remove {tag}")
@@ -162,8 +162,8 @@ def test_no_base_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_old_images_of_ours_go_and_no_others() -> None:
     engine = FakeEngine(pulls=True)
     now = images.ensure(engine, lambda _: None)
-    old = {"quorum-harness-node:111111111111", "quorum-harness-base:222222222222"}
+    old = {"quorum-harness-node:111111111111", "quorum-harness-base:222222222222", "sha256:333"}
     foreign = {"python:3-slim", "somebody/else:latest"}
     engine.there |= old | foreign
-    assert len(remove_old_images(engine)) == 2
+    assert len(remove_old_images(engine)) == 3
     assert engine.there == {now, *foreign}
