@@ -139,7 +139,7 @@ def _show(judged: Judged, report: Path | None, *, first: bool) -> None:
     if not first:
         terminal.print()
     name = shorten(str(judged.path))
-    what = f"{judged.format}, {judged.model}" if judged.format else f"a run, {judged.model}"
+    what = ", ".join(filter(None, (judged.format or "a run", judged.model)))
     words = f"{name}  ({clean(what)}; checked in {judged.check_ms:,.1f} ms)"
     terminal.print(Text(_fitting(words)), soft_wrap=True)
     for warning in judged.record.history.warnings:

@@ -74,20 +74,23 @@ class Forms:
 
 _TOKEN = re.compile(
     r"""
-      (?P<blank>[\s,]+|;[^\n]*)
-    | (?P<open>\#?\{|[\[(])
-    | (?P<close>[\])}])
-    | (?P<string>"(?:[^"\\]|\\.)*")
-    | (?P<discard>\#_)
-    | (?P<special>\#\#[^\s,\[\](){}";]*)
-    | (?P<tag>\#[^\s,\[\](){}";\#_][^\s,\[\](){}";]*)
-    | (?P<char>\\[^\s][^\s,\[\](){}";]*)
-    | (?P<keyword>:[^\s,\[\](){}";]+)
-    | (?P<number>[+-]?\d[^\s,\[\](){}";]*)
-    | (?P<symbol>[^\s,\[\](){}";\#:\\][^\s,\[\](){}";]*)
+    (?:[\s,]+|;[^\n]*)*+
+    (?: (?P<atom>[^\s,\[\](){}";\#\\][^\s,\[\](){}";]*)
+      | (?P<open>\#?\{|[\[(])
+      | (?P<close>[\])}])
+      | (?P<string>"(?:[^"\\]|\\.)*+")
+      | (?P<discard>\#_)
+      | (?P<special>\#\#[^\s,\[\](){}";]*)
+      | (?P<tag>\#[^\s,\[\](){}";\#_][^\s,\[\](){}";]*)
+      | (?P<char>\\[^\s][^\s,\[\](){}";]*)
+      | (?P<end>\Z)
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""A token with the blanks and comments before it. An atom is a keyword, a number or a symbol."""
+
+_BLANKS = re.compile(r"(?:[\s,]+|;[^\n]*)*+")
 _HALF_TOKENS = ("#", ":", "\\", "##", "\\\n")
 _CLOSES = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS: dict[str, Value] = {"nil": None, "true": True, "false": False}
@@ -127,44 +130,58 @@ def read(text: Text) -> Forms:
     Raises:
         FormatError: what is there is no EDN.
     """
-    top = _Frame("", 0)
+    top = frame = _Frame("", 0)
     stack = [top]
     last: _Frame | None = None
-    at, end = 0, len(text.content)
-    while at < end:
-        match = _TOKEN.match(text.content, at)
-        if match is None:
-            rest = text.content[at:]
-            if len(stack) > 1 and (rest[0] == '"' or rest in _HALF_TOKENS):
-                return _broken_off(text, stack, at)
-            raise text.trouble(at, f"expected a value, found {rest[:20]!r}")
-        frame = stack[-1]
-        token = match.group()
-        match match.lastgroup:
-            case "blank" | "tag":
-                pass
-            case "discard":
-                frame.discard += 1
-            case "open":
-                if len(stack) > MAX_DEPTH:
-                    raise text.trouble(at, f"brackets are nested deeper than {MAX_DEPTH}")
-                stack.append(_Frame(token, at))
-            case "close":
-                if len(stack) == 1 or _CLOSES[frame.bracket] != token:
-                    wanted = _CLOSES.get(frame.bracket)
-                    hint = f"expected {wanted}" if wanted else "expected a value"
-                    raise text.trouble(at, f"{hint}, found {token}")
-                stack.pop()
-                last = frame
-                stack[-1].add(_closed(text, frame), frame.at)
-            case kind:
-                frame.add(_atom(text, kind or "", token, at), at)
-        at = match.end()
+    content, token_at = text.content, _TOKEN.match
+    # Histories repeat the same few atoms millions of times.
+    atoms: dict[str, Value] = {}
+    at = 0
+    while (found := token_at(content, at)) is not None:
+        kind = found.lastgroup or ""
+        token, start, at = found[kind], found.start(kind), found.end()
+        if kind == "atom":
+            if token not in atoms:
+                if token == ":":
+                    at = start
+                    break
+                atoms[token] = _atom(text, token, start)
+            frame.add(atoms[token], start)
+        elif kind == "open":
+            if len(stack) > MAX_DEPTH:
+                raise text.trouble(start, f"brackets are nested deeper than {MAX_DEPTH}")
+            frame = _Frame(token, start)
+            stack.append(frame)
+        elif kind == "close":
+            if len(stack) == 1 or _CLOSES[frame.bracket] != token:
+                wanted = _CLOSES.get(frame.bracket, "a value")
+                raise text.trouble(start, f"expected {wanted}, found {token}")
+            last = stack.pop()
+            frame = stack[-1]
+            frame.add(_closed(text, last), last.at)
+        elif kind == "end":
+            break
+        elif kind == "discard":
+            frame.discard += 1
+        elif kind != "tag":
+            frame.add(_literal(kind, token), start)
+    if at < len(content):
+        return _stuck(text, stack, at)
     if len(stack) > 1:
-        return _broken_off(text, stack, end)
+        return _broken_off(text, stack, len(content))
     if last is not None and len(top.items) == 1 and isinstance(top.items[0], tuple):
         return last.forms()
     return top.forms()
+
+
+def _stuck(text: Text, stack: list[_Frame], at: int) -> Forms:
+    """Behind the blanks at ``at`` there is no token: half of one, or nonsense."""
+    blanks = _BLANKS.match(text.content, at)
+    at = blanks.end() if blanks else at
+    rest = text.content[at:]
+    if len(stack) > 1 and (rest[:1] == '"' or rest in _HALF_TOKENS):
+        return _broken_off(text, stack, at)
+    raise text.trouble(at, f"expected a value, found {rest[:20]!r}")
 
 
 def _closed(text: Text, frame: _Frame) -> Form:
@@ -197,18 +214,22 @@ def _broken_off(text: Text, stack: list[_Frame], at: int) -> Forms:
     return outer.forms(inner[0].at if inner else len(text.content))
 
 
-def _atom(text: Text, kind: str, token: str, at: int) -> Value:
+def _atom(text: Text, token: str, at: int) -> Value:
+    if token[0] == ":":
+        return Keyword(token[1:])
+    if token[0].isdigit() or (token[0] in "+-" and token[1:2].isdigit()):
+        return _number(text, token, at)
+    return _WORDS.get(token, token)
+
+
+def _literal(kind: str, token: str) -> Value:
     match kind:
         case "string":
-            return _ESCAPE.sub(_unescape, token[1:-1])
-        case "keyword":
-            return Keyword(token[1:])
-        case "number":
-            return _number(text, token, at)
+            return _ESCAPE.sub(_unescape, token[1:-1]) if "\\" in token else token[1:-1]
         case "char":
             return _CHARS.get(token[1:], token[1:])
         case _:
-            return _WORDS.get(token, token)
+            return token
 
 
 def _unescape(match: re.Match[str]) -> str:

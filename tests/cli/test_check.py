@@ -287,6 +287,9 @@ def test_report_is_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (path / "junit.xml").exists()
     assert str(path / "report.html") in capsys.readouterr().out
     assert main(["report", str(tmp_path), str(path)]) == ExitCode.USAGE
+    cut = run(tmp_path, STALE, finished=False)
+    assert main(["report", str(cut)]) == 0
+    assert "INTERRUPTED" in (cut / "report.html").read_text()
 
 
 def test_runs_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
