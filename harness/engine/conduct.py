@@ -28,6 +28,7 @@ from harness.engine.journal import Journal, Recorder
 
 READY_LIMIT_S = 30.0
 SAMPLE_PERIOD_S = 0.5
+WATCH_PERIOD_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,34 @@ async def _start(cluster: Cluster, target: Target) -> None:
         async with asyncio.TaskGroup() as group:
             for node in cluster.nodes:
                 group.create_task(launch(node))
-    await target.await_ready(cluster, READY_LIMIT_S)
+    with _first_cause():
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(_watch(cluster))
+            await target.await_ready(cluster, READY_LIMIT_S)
+            watch.cancel()
+
+
+async def _watch(cluster: Cluster) -> None:
+    """Nobody hurts the nodes before the load: a server that ends now never will serve.
+
+    Raises:
+        NodeFailure: as soon as one is gone, with the end of its log.
+    """
+    while True:
+        for node in cluster.nodes:
+            if (await cluster.processes.state(node)).state == "gone":
+                raise NodeFailure(f"{node} does not start{_last_words(cluster, node)}")
+        await asyncio.sleep(WATCH_PERIOD_S)
+
+
+def _last_words(cluster: Cluster, node: str) -> str:
+    """The last line of a node's log, to end a sentence with."""
+    try:
+        lines = (cluster.home(node) / "log.txt").read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    said = [line for line in lines if line.strip()]
+    return f": its log ends with: {said[-1].strip()}" if said else ": its log is empty"
 
 
 async def _load(
@@ -190,7 +218,7 @@ async def _all_alive(cluster: Cluster) -> None:
     for node in cluster.nodes:
         state = await cluster.processes.state(node)
         if state.state == "gone":
-            raise NodeFailure(f"the server of {node} died by itself")
+            raise NodeFailure(f"{node} died by itself{_last_words(cluster, node)}")
 
 
 async def _final_reads(plan: Plan, parts: Parts, cluster: Cluster, journal: Journal) -> None:
