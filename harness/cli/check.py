@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from harness.core.verdict import CheckResult, ExitCode, worst_exit
 from harness.store import FORMATS
 from reports import html
 from reports.console import Console
+from reports.glyphs import glyphs_for
 from reports.model import build
 from reports.words import clean, shorten
 
@@ -136,21 +136,16 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
 
 def _show(judged: Judged, report: Path | None, *, first: bool) -> None:
     terminal = Terminal(highlight=False)
+    fit = glyphs_for(terminal.encoding).fit
     if not first:
         terminal.print()
     name = shorten(str(judged.path))
     what = ", ".join(filter(None, (judged.format or "a run", judged.model)))
     words = f"{name}  ({clean(what)}; checked in {judged.check_ms:,.1f} ms)"
-    terminal.print(Text(_fitting(words)), soft_wrap=True)
+    terminal.print(Text(fit(words)), soft_wrap=True)
     for warning in judged.record.history.warnings:
-        terminal.print(Text(_fitting(f"  warning: {shorten(warning)}")), soft_wrap=True)
+        terminal.print(Text(fit(f"  warning: {shorten(warning)}")), soft_wrap=True)
     Console().finish(judged.record, report)
-
-
-def _fitting(words: str) -> str:
-    """``words`` in letters that standard output can take."""
-    encoding = sys.stdout.encoding or "ascii"
-    return words.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _write_report(judged: Judged, path: Path) -> None:

@@ -15,7 +15,8 @@ from harness.cli import registry
 from harness.core.errors import HarnessError
 from harness.core.verdict import ExitCode
 from harness.store import is_run_folder, load_ending
-from reports.words import shorten
+from reports.glyphs import glyphs_for
+from reports.words import counted, shorten
 from target.bugs import BUGS
 
 Row = tuple[str, ...]
@@ -76,8 +77,8 @@ def _runs(out: Path) -> Iterator[Row]:
             continue
         figures = ending.adequacy.figures
         operations, faults = figures.get("operations", 0), figures.get("proven", 0)
-        counted = f"{operations:,} operations", f"{faults} proven faults"
-        yield str(folder), ending.word, *counted, ending.sentence
+        tested = counted(operations, "operation"), counted(faults, "proven fault")
+        yield str(folder), ending.word, *tested, ending.sentence
 
 
 KINDS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
@@ -103,12 +104,13 @@ KINDS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
 def list_command(kind: str | None, out: Path) -> int:
     """Show what there is to choose from: of one KIND, or of all."""
     console = Console(highlight=False)
+    fit = glyphs_for(console.encoding).fit
     for name in [kind] if kind else [name for name in KINDS if name != "runs"]:
         words, rows = KINDS[name]
         console.print(Text(f"{name}: {words}", "bold"), soft_wrap=True)
         found = [[shorten(cell) for cell in row] for row in rows(out)] or [["none"]]
         for row in found:
-            console.print(Text(_line(row, found)), soft_wrap=True)
+            console.print(Text(fit(_line(row, found))), soft_wrap=True)
     return ExitCode.VALID
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from harness.core.plan import Plan, RunSpec
 from harness.core.run import Ending
 from harness.core.verdict import CheckResult, ExitCode, Verdict
 from harness.store import Header, HistoryWriter, RunFolder
-from tests.cli.commands import start
+from tests.cli.commands import command, environment, start
 from tests.property.samples import register_events
 
 
@@ -318,3 +319,15 @@ def test_runs_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_there_is_is_listed(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", kind]) == 0
     assert name in capsys.readouterr().out
+
+
+def test_a_terminal_that_is_not_utf8(tmp_path: Path) -> None:
+    events = answered(("write", "é"), ("write", "b"), ("read", "é"))
+    path = history(tmp_path / "späť.jsonl", events)
+    poor = {**environment(), "PYTHONIOENCODING": "ascii"}
+    for arguments in (["check", str(path)], ["list"], ["check", "nowhere-ť"]):
+        done = subprocess.run(
+            command(*arguments), capture_output=True, env=poor, cwd=tmp_path, check=False
+        )
+        assert b"Traceback" not in done.stderr, done.stderr
+        assert done.stdout.isascii()
