@@ -46,14 +46,15 @@ def nft_table(table: str, addresses: Sequence[str]) -> str:
     """
     pairs = list(permutations(range(len(addresses)), 2))
     counters = "".join(f"  counter c{a}_{b} {{ }}\n" for a, b in pairs)
-    elements = ", ".join(f'{addresses[a]} . {addresses[b]} : "c{a}_{b}"' for a, b in pairs)
+    pairs_counted = ", ".join(f'{addresses[a]} . {addresses[b]} : "c{a}_{b}"' for a, b in pairs)
+    elements = f"    elements = {{ {pairs_counted} }}\n" if pairs else ""
     return (
         f"table bridge {table} {{\n"
         f"{counters}"
         "  set cut { type ipv4_addr . ipv4_addr; }\n"
         "  map counted {\n"
         "    type ipv4_addr . ipv4_addr : counter\n"
-        f"    elements = {{ {elements} }}\n"
+        f"{elements}"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority -10; policy accept;\n"

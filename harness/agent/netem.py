@@ -1,7 +1,8 @@
-"""Shaping by the kernel's netem (tc-netem(8)): in each sender, a band of its own for each peer.
+"""Shaping by the kernel's netem (tc-netem(8)): in each sender, a class of its own for each peer.
 
-Band 0 of a ``prio`` qdisc carries whatever is not for a peer (ARP, answers to clients) as it was;
-a filter on the destination address leads each peer's packets through the netem of its band.
+A filter on the destination address leads each peer's packets through the netem of its class. The
+classes are of ``htb``, at a rate that no virtual cable reaches; with ``default 0`` it lets
+whatever is not for a peer (ARP, answers to clients) pass as if it were not there (tc-htb(8)).
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from collections.abc import Mapping, Sequence
 from harness.agent import linux, tools
 from harness.agent.machines import Behaviour, Link, Machine
 from harness.agent.tools import Command, ToolFailed
-
-MOST_PEERS = 15
-"""A ``prio`` qdisc has 16 bands."""
 
 _LIMIT = 100_000
 """Packets that may be under way; netem's own 1000 would lose some at a long delay."""
@@ -32,16 +30,15 @@ def lacks() -> str | None:
 
 def build(device: str, peers: Sequence[str], leaf: str = "netem") -> str:
     """A node's tree, for ``tc -batch``; its leaves shape nothing yet."""
-    lines = [
-        f"qdisc replace dev {device} root handle 1: prio bands {len(peers) + 1} "
-        f"priomap {' '.join('0' * 16)}"
-    ]
+    lines = [f"qdisc replace dev {device} root handle 1: htb default 0"]
     for number, peer in enumerate(peers):
         lines += [
-            f"qdisc add dev {device} parent {_band(number)} handle {_handle(number)} "
+            f"class add dev {device} parent 1: classid {_class(number)} htb rate 10gbit "
+            "quantum 60000",
+            f"qdisc add dev {device} parent {_class(number)} handle {_handle(number)} "
             f"{leaf} limit {_LIMIT}",
             f"filter add dev {device} parent 1: protocol ip prio 1 "
-            f"u32 match ip dst {peer}/32 flowid {_band(number)}",
+            f"u32 match ip dst {peer}/32 flowid {_class(number)}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -52,7 +49,7 @@ def change(device: str, behaviours: Mapping[int, Behaviour | None]) -> str:
     A change sets all parameters anew, so that what is not named is off (sch_netem.c).
     """
     return "".join(
-        f"qdisc change dev {device} parent {_band(number)} handle {_handle(number)} "
+        f"qdisc change dev {device} parent {_class(number)} handle {_handle(number)} "
         f"netem limit {_LIMIT}{parameters(behaviour)}\n"
         for number, behaviour in sorted(behaviours.items())
     )
@@ -105,13 +102,7 @@ class NetemShaper:
     """The tree is built with the first shaping and stays until the end, without effect."""
 
     def __init__(self, machines: Sequence[Machine]) -> None:
-        """Changes nothing yet.
-
-        Raises:
-            ToolFailed: more nodes than a tree has room for.
-        """
-        if len(machines) > MOST_PEERS + 1:
-            raise ToolFailed(f"netem shapes up to {MOST_PEERS + 1} nodes, not {len(machines)}")
+        """Changes nothing yet."""
         self.how = "netem"
         self._machines = machines
         self._built = False
@@ -180,8 +171,8 @@ class NetemShaper:
         )
 
 
-def _band(number: int) -> str:
-    return f"1:{number + 2:x}"
+def _class(number: int) -> str:
+    return f"1:{number + 1:x}"
 
 
 def _handle(number: int) -> str:

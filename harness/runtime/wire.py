@@ -99,6 +99,8 @@ class Agent:
         Raises:
             EnvironmentFailure: as for any request.
         """
+        if self._channel is None:
+            raise EnvironmentFailure("this agent passes no sockets")
         number = next(self._numbers)
         try:
             await self._ask(number, "socket", limit_s, {})

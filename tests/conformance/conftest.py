@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -63,7 +63,6 @@ class World:
 
     cluster: Cluster
     runner: asyncio.Runner
-    owners: set[str] = field(default_factory=set)
 
     def run(self, body: Coroutine[Any, Any, T], limit_s: float = 60.0) -> T:
         """The test's body, with a bound on its time."""

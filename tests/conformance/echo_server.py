@@ -1,7 +1,7 @@
 """A node's server for the suite: small words over TCP, nothing else. Runs as ``python -c``.
 
-One line in, one line out (PORT): ``echo X``, ``count`` (survives restarts in a file), ``children``,
-``dial ADDRESS`` (a TCP connection to a peer), ``flood ADDRESS N`` (N datagrams), ``heard``,
+One line in, one line out (PORT): ``echo X``, ``count`` (survives restarts in a file), ``now``,
+``dial ADDRESS`` (a TCP connection to a peer), ``flood ADDRESS N`` (N datagrams), ``heard ADDRESS``,
 ``spread ADDRESS N`` (microseconds between the first and the last of N small messages at a peer).
 """
 
@@ -23,8 +23,9 @@ def farewell(*_: object) -> None:
 
 
 def child() -> None:
-    """A process that leaves our session: a kill must find it all the same."""
+    """A process that leaves our session and does not end when asked: a kill must find it."""
     if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.setsid()
         time.sleep(600)
         os._exit(0)

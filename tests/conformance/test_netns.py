@@ -157,7 +157,7 @@ def test_leaving_is_the_end_of_everything(tmp_path: Path) -> None:
     others = descendants(os.getpid())
 
     async def body() -> set[int]:
-        async with NetnsRuntime().provision(Provision("end", ("n1",), tmp_path)) as cluster:
+        async with NetnsRuntime().provision(Provision("end", ("n1",), tmp_path, "nft")) as cluster:
             python = cluster.place("n1").python
             await cluster.processes.launch("n1", ServerSpec((python, "-c", SERVER)))
             return descendants(os.getpid()) - others
