@@ -58,7 +58,7 @@ BROKEN = {
 PROMISES = {
     "append": "every acknowledged element is in the list once, in one order for everybody",
     "counter": "a read counts every acknowledged addition, and none that was never asked for",
-    "linearizability": "every operation takes effect at one instant between its call and its return",
+    "linearizability": "every operation takes effect at an instant between its call and its return",
     "liveness": "a healed cluster serves again",
     "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
     "one-leader": "no term has two leaders",

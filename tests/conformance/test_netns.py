@@ -327,3 +327,19 @@ def test_a_firewall_that_there_is_not(tmp_path: Path) -> None:
 
     with pytest.raises(EnvironmentFailure, match="firewall: no such firewall: 'pf'"):
         asyncio.run(body())
+
+
+def test_why_it_cannot_work_is_one_line() -> None:
+    """Where the kernel allows no more network namespaces."""
+    say = "from harness.runtime.netns import NetnsRuntime as R; print(R().missing(), R().lacks('kill'), sep='\\n')"
+    script = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$1" -c "$2"'
+    ended = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", script, "sh", sys.executable, say],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    missing, lacks = ended.stdout.splitlines()
+    assert missing == lacks
+    assert missing.startswith("unshare: No space left on device: namespaces of one's own need root")

@@ -17,7 +17,7 @@ from target.events import (
     RoleChanged,
     Send,
 )
-from target.node import Node, decode
+from target.node import Node
 from target.raft.duties import Save
 from target.raft.messages import (
     NOOP,
@@ -33,6 +33,7 @@ from target.raft.messages import (
     VoteReply,
     runs,
 )
+from target.requests import decode
 
 
 def command_words(data: bytes) -> str:

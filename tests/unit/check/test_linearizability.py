@@ -281,7 +281,7 @@ EDGES = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["python", "wgl"])
+@pytest.mark.parametrize("engine", ["python", "antichain", "wgl"])
 @pytest.mark.parametrize("edge", EDGES, ids=[edge.words for edge in EDGES])
 def test_edges(edge: Edge, engine: str) -> None:
     assert verdict(edge.model, *edge.operations, engine=engine) is edge.expected
@@ -466,7 +466,7 @@ def hard() -> History:
     return History((op(4000, "write", 99, at=(0, 0)), *easy.operations, last))
 
 
-@pytest.mark.parametrize("engine", ["python", "wgl"])
+@pytest.mark.parametrize("engine", ["python", "antichain", "wgl"])
 def test_a_time_limit_gives_unknown_with_its_cause(engine: str) -> None:
     result = check(hard(), "cas-register", limits=Limits(time_s=0.05), engine=engine)
     assert result.verdict is Verdict.UNKNOWN

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from harness.check import antichain, engines, openings, parse_model, verify_witness
-from harness.check.engines import by_wgl
+from harness.check.engines import by_antichain, by_wgl
 from harness.check.limits import Budget
 from harness.check.linearizability import judge
 from harness.check.models import UNSEEN, Model
@@ -175,7 +175,7 @@ def notices(model: Model, name: str, first: int = 0, seeds: int = SEEDS) -> bool
     for seed in range(first, first + seeds):
         history = trial(seed, name)
         try:
-            answer = judge(None, history.operations, model, Budget(Limits()))
+            answer = judge(None, history.operations, model, Budget(Limits()), by_antichain)
         except (ValueError, IndexError):
             return True  # a trail that explains some operation in no way
         second = judge(None, history.operations, honest, Budget(Limits()), by_wgl)
@@ -208,10 +208,10 @@ def test_spending_other_operations_is_not_dominated(monkeypatch: pytest.MonkeyPa
         op(5, "read", None, 8, 9, 1),
     ]
     model = parse_model("cas-register")
-    assert judge(None, operations, model, Budget(Limits())).witness is not None
+    assert judge(None, operations, model, Budget(Limits()), by_antichain).witness is not None
     right = "and ((spent | guards) - one_spent) & guards == guards"
     mutated(monkeypatch, Mutation("4", antichain, right, "and True"))
-    assert judge(None, operations, model, Budget(Limits())).witness is None
+    assert judge(None, operations, model, Budget(Limits()), by_antichain).witness is None
 
 
 def op(
