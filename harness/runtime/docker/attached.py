@@ -25,7 +25,9 @@ HOMES = "/homes"
 _CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "KILL", "DAC_OVERRIDE")
 _SECURITY = ("seccomp=unconfined", "apparmor=unconfined", "label=disable")
 _CHUNK = 1 << 16
-_LEAVE_S = 5.0
+LEAVE_S = 5.0
+"""How long an agent may take to undo everything and end."""
+
 _LAST_LINES = 5
 
 
@@ -59,31 +61,29 @@ def agent_container(
 
 
 class AttachedWire:
-    """See :class:`~harness.runtime.wire.Wire`."""
+    """See :class:`~harness.runtime.wire.Wire`. Owns the socket that the engine attached us to."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, attached: socket.socket) -> None:
+        attached.setblocking(False)
+        self._socket = attached
+        self._sending = asyncio.Lock()
         self._frames = Demultiplexer()
         self._lines: deque[bytes] = deque()
         self._partial = b""
         self._errors = b""
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
+        self._listened = False
         self._ended = asyncio.Event()
-
-    @classmethod
-    async def over(cls, attached: socket.socket) -> AttachedWire:
-        """On the socket of :meth:`~harness.runtime.docker.engine.Engine.attach`."""
-        attached.setblocking(False)
-        return cls(*await asyncio.open_connection(sock=attached))
 
     async def send(self, line: bytes) -> None:
         """See the protocol."""
-        self._writer.write(line)
-        await self._writer.drain()
+        # A long line goes out in parts: nobody else's may come between them.
+        async with self._sending:
+            await asyncio.get_running_loop().sock_sendall(self._socket, line)
 
     async def receive(self) -> bytes:
         """See the protocol."""
+        self._listened = True
         while not self._lines:
             data = await self._read()
             if not data:
@@ -100,21 +100,30 @@ class AttachedWire:
 
     async def close(self) -> None:
         """See the protocol. An agent that does not leave loses its connection."""
-        with suppress(OSError, RuntimeError):
-            self._writer.write_eof()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), _LEAVE_S)
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
+        self._shut(socket.SHUT_WR)
+        if self._listened:
+            await self._await_end()
+            # Who still listens hears the end now, so that the socket is not closed under it.
+            self._shut(socket.SHUT_RDWR)
+            await self._await_end()
+        self._socket.close()
 
     def last_words(self) -> str:
         """See the protocol."""
         return "; ".join(self._said)
 
+    async def _await_end(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), LEAVE_S)
+
+    def _shut(self, how: int) -> None:
+        # The other side may have gone, or this was closed before.
+        with suppress(OSError):
+            self._socket.shutdown(how)
+
     async def _read(self) -> bytes:
         try:
-            return await self._reader.read(_CHUNK)
+            return await asyncio.get_running_loop().sock_recv(self._socket, _CHUNK)
         except OSError:
             return b""
 

@@ -171,8 +171,7 @@ class Builder:
             homes=str(self.request.folder.resolve()),
         )
         container = await self.calls(self.engine.create, spec)
-        wire = await AttachedWire.over(await self.calls(self.engine.attach, container))
-        self.agent = Agent(wire)
+        self.agent = Agent(AttachedWire(await self._hold(container)))
         await self.calls(self.engine.start, container)
         await self.agent.start()
 
@@ -230,7 +229,7 @@ class Builder:
         )
         container = await self.calls(self.engine.create, spec)
         self.containers[node] = container
-        self.lifelines.append(await self.calls(self.engine.attach, container))
+        await self._hold(container)
         await self.calls(self.engine.start, container)
         if self.publish:
             port = await self.calls(self.engine.published, container, gate.PORT)
@@ -242,6 +241,14 @@ class Builder:
                 ) from None
             self.gates[node] = port
         return await self.calls(self.engine.pid, container)
+
+    async def _hold(self, container: str) -> socket.socket:
+        def attach() -> socket.socket:
+            # Noted in the thread: the connection is made even when nobody waits for it any more.
+            self.lifelines.append(self.engine.attach(container))
+            return self.lifelines[-1]
+
+        return await self.calls(attach)
 
     async def _spawn(self, node: str, spec: ServerSpec) -> None:
         await self.calls(
