@@ -19,8 +19,7 @@ from typing import Any
 
 from harness.agent import linux
 from harness.agent.machines import Behaviour
-from harness.agent.nfqueue import Packet, packets, verdict
-from harness.agent.queueing import QUEUE
+from harness.agent.nfqueue import QUEUE, Packet, packets, verdict
 
 _RECEIVE = 1 << 16
 _AT_ONCE = 128

@@ -18,6 +18,9 @@ from harness.agent.netlink import (
     encode,
 )
 
+QUEUE = 7411
+"""The number of our queue, the same in every node's namespace."""
+
 NETFILTER = 12
 _SUBSYSTEM = 3 << 8
 _PACKET, _VERDICT, _CONFIG = 0, 1, 2

@@ -19,11 +19,11 @@ from typing import Protocol
 from harness.agent import linux, nfqueue, tools
 from harness.agent.firewall import IPTABLES
 from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.nfqueue import QUEUE
 from harness.agent.tools import Command, ToolFailed
 
 TABLE = "quorum_shape"
 CHAIN = "QUORUM-SHAPE"
-QUEUE = 7411
 
 _ANSWER_S = 5.0
 _BOOT = (

@@ -331,7 +331,11 @@ def test_a_firewall_that_there_is_not(tmp_path: Path) -> None:
 
 def test_why_it_cannot_work_is_one_line() -> None:
     """Where the kernel allows no more network namespaces."""
-    say = "from harness.runtime.netns import NetnsRuntime as R; print(R().missing(), R().lacks('kill'), sep='\\n')"
+    say = (
+        "from harness.runtime.netns import NetnsRuntime as Runtime\n"
+        "print(Runtime().missing())\n"
+        "print(Runtime().lacks('kill'))\n"
+    )
     script = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$1" -c "$2"'
     ended = subprocess.run(
         ["unshare", "-Ur", "sh", "-c", script, "sh", sys.executable, say],
