@@ -50,6 +50,8 @@ def test_lines_both_ways() -> None:
             far.says(STDOUT, b"o\n")
             assert await wire.receive() == b"one\n"
             assert await wire.receive() == b"two\n"
+            far.writer.close()
+            assert await wire.receive() == b""
 
     asyncio.run(go())
 
