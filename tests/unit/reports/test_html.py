@@ -128,7 +128,7 @@ def test_the_first_screen_of_a_violation() -> None:
     text = found.text
     assert "✕ INVALID: not linearizable" in text
     assert records.STALE.sentence in text
-    assert "every operation takes effect at one instant" in text
+    assert "every operation takes effect at an instant" in text
     assert "cut off from the majority for 1.3 s" in text
     assert "harness run --target raft" in text
     assert "harness check runs/" in text
