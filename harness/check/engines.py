@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from harness.check.antichain import search
 from harness.check.limits import Budget
 from harness.check.problem import Problem
 from harness.check.wgl import wgl
 from harness.check.witness import linearization
+
+Engine: TypeAlias = "Callable[[Problem, Budget], Solution]"
+
+PATIENCE = 4
+"""Steps of the scout for each event that it has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +48,35 @@ def by_antichain(problem: Problem, budget: Budget) -> Solution:
     return Solution(linearization(problem, trail), None, found.visited, found.last.widest)
 
 
+def scouted(problem: Problem, budget: Budget) -> Solution:
+    """A depth-first walk for as long as it gets on, then the antichain.
+
+    Most histories are easy, and the walk finds an order of those, or that there is none, before
+    the antichain has put on its boots. It also finds orders among many unanswered cas of few
+    values, of which the antichain carries far too many.
+
+    Raises:
+        LimitReached: the budget is used up.
+    """
+    walk = wgl(problem, budget, PATIENCE)
+    if not walk.finished:
+        return by_antichain(problem, budget)
+    return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
+
+
 def by_wgl(problem: Problem, budget: Budget) -> Solution:
     """The second opinion.
 
     Raises:
         LimitReached: the budget is used up.
     """
-    order, blocked, steps = wgl(problem, budget)
-    return Solution(order, blocked if order is None else None, steps, 1)
+    walk = wgl(problem, budget)
+    return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
 
 
-ENGINES: Mapping[str, Callable[[Problem, Budget], Solution]] = {
-    "auto": by_antichain,
-    "python": by_antichain,
+ENGINES: Mapping[str, Engine] = {
+    "auto": scouted,
+    "python": scouted,
+    "antichain": by_antichain,
     "wgl": by_wgl,
 }

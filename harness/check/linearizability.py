@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES, Solution, by_antichain
+from harness.check.engines import ENGINES, Engine, scouted
 from harness.check.explain import brief, explain
 from harness.check.limits import Budget, LimitReached
 from harness.check.models import Model
-from harness.check.problem import Problem, partition, pose
+from harness.check.problem import partition, pose
 from harness.check.witness import idle, weave
 from harness.core.errors import UsageError
 from harness.core.operations import History, Operation
@@ -64,7 +64,8 @@ def check(
         history: what clients asked and were told.
         model: the sequential object, or its string (see :func:`parse_model`).
         limits: wall clock and memory for the whole check.
-        engine: ``auto``, ``python`` (the antichain search), ``wgl`` (a second opinion).
+        engine: ``auto``, ``python`` (a depth-first scout, then the antichain), ``antichain`` (that
+            alone) or ``wgl`` (depth first alone: a second opinion).
 
     Raises:
         UsageError: an unknown model, or operations that it does not have.
@@ -91,7 +92,7 @@ def judge(
     operations: Sequence[Operation],
     model: Model,
     budget: Budget,
-    engine: Callable[[Problem, Budget], Solution] = by_antichain,
+    engine: Engine = scouted,
 ) -> Judged:
     """One object's verdict, without words."""
     problem = pose(operations, model)

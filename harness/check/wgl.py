@@ -1,18 +1,42 @@
-"""The search of Wing & Gong (1993) with Lowe's cache (2017): a second opinion.
+"""The search of Wing & Gong (1993) with Lowe's cache (2017): depth first over the orders.
 
-Depth first over the orders, with a cache of (operations linearized, state) that were met before,
-as Porcupine does it. No pruning rule is shared with :mod:`harness.check.antichain`. The cache holds
-a mask of *all* operations in each entry, so time and memory grow with the square of the history,
-and each unanswered operation doubles the search.
+A configuration (operations linearized, state) is entered once. No pruning rule is shared with
+:mod:`harness.check.antichain`, so this is its second opinion; and as it goes straight for one order
+instead of carrying all of them, it is also its scout, for as long as it gets on.
+
+The operations linearized are kept as a window: a count of those that are linearized without a gap
+in order of call, and a mask of what follows, so that an entry of the cache does not grow with the
+history. (Porcupine keeps a bit for each operation of the whole history.) Operations without a
+return are a mask of their own; each may be linearized or not, which doubles a search that fails.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness.check.limits import Budget
 from harness.check.problem import Problem
 
-_LOOK_EVERY = 1024
+_LOOK_EVERY = 512
 """Steps between two looks at the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a depth-first search came to.
+
+    Attributes:
+        order: a legal order of the problem's operations, None if none was found.
+        finished: whether that is final; False when patience ended first.
+        blocked: the last return that blocked an order. If there is no legal order, it is the first
+            event that none can pass: some order linearizes all that returned before it.
+        steps: how many.
+    """
+
+    order: list[int] | None
+    finished: bool
+    blocked: int
+    steps: int
 
 
 class _Entries:
@@ -45,48 +69,72 @@ class _Entries:
                 self.next[self.before[one]] = self.before[self.next[one]] = one
 
 
-def wgl(problem: Problem, budget: Budget) -> tuple[list[int] | None, int, int]:
+def wgl(problem: Problem, budget: Budget, patience: int | None = None) -> Walk:
     """Searches for a legal order.
 
-    Returns:
-        The order (None: there is none), the position of the last return that blocked an order
-        (without a legal order: the first that none can pass), and the number of steps.
+    Args:
+        problem: the history of one object.
+        budget: time and memory.
+        patience: how many steps it may take for each event that it has reached so far, before it
+            is given up as lost; None: any number.
 
     Raises:
         LimitReached: the budget is used up.
     """
-    entries, table = _Entries(problem), problem.table
-    events, classes = problem.events, problem.classes
-    cache: set[tuple[int, int]] = set()
-    # (place of the call, state before it, mask before it, which of its successors was taken)
-    stack: list[tuple[int, int, int, int]] = []
-    state, done, blocked, steps = problem.initial, 0, -1, 0
+    entries, table, number = _Entries(problem), problem.table, _numbers(problem)
+    events, classes, returned = problem.events, problem.classes, problem.returned
+    cache: set[tuple[int, int, int, int]] = set()
+    # (place of the call, which of its successors was taken; before it: state, count, window, lost)
+    stack: list[tuple[int, int, int, int, int, int]] = []
+    state, count, window, lost = problem.initial, 0, 0, 0
+    blocked, reached, steps = -1, 0, 0
     place, choice = entries.next[0], 0
     while place:
         steps += 1
         if steps % _LOOK_EVERY == 0:
             budget.look()
+            if patience is not None and steps > patience * (max(reached, blocked) + _LOOK_EVERY):
+                return Walk(None, False, blocked, steps)
         event = events[place - 1]
         operation = event >> 1
         if not event & 1:
             successors = table.next(state, classes[operation])
-            if choice < len(successors):
-                after, mask = successors[choice], done | 1 << operation
-                if (mask, after) in cache:
-                    choice += 1
-                    continue
-                cache.add((mask, after))
-                stack.append((place, state, done, choice))
-                state, done, choice = after, mask, 0
-                entries.lift(place, operation)
-                place = entries.next[0]
-            else:
+            if choice >= len(successors):
                 place, choice = entries.next[place], 0
+                continue
+            after, base, mask, gone = successors[choice], count, window, lost
+            if returned[operation]:
+                mask |= 1 << (number[operation] - base)
+                full = (~mask & (mask + 1)).bit_length() - 1
+                base, mask = base + full, mask >> full
+            else:
+                gone |= 1 << number[operation]
+            if (after, base, mask, gone) in cache:
+                choice += 1
+                continue
+            cache.add((after, base, mask, gone))
+            stack.append((place, choice, state, count, window, lost))
+            state, count, window, lost, choice = after, base, mask, gone, 0
+            entries.lift(place, operation)
+            reached = max(reached, place)
+            place = entries.next[0]
             continue
         blocked = max(blocked, place - 1)
         if not stack:
-            return None, blocked, steps
-        place, state, done, choice = stack.pop()
+            return Walk(None, True, blocked, steps)
+        place, choice, state, count, window, lost = stack.pop()
         entries.unlift(place, events[place - 1] >> 1)
         choice += 1
-    return [events[place - 1] >> 1 for place, _, _, _ in stack], blocked, steps
+    return Walk([events[entry[0] - 1] >> 1 for entry in stack], True, blocked, steps)
+
+
+def _numbers(problem: Problem) -> list[int]:
+    """Operations that returned, and those that did not, each numbered in order of call."""
+    counts = [0, 0]
+    numbers = [0] * len(problem.operations)
+    for event in problem.events:
+        if not event & 1:
+            kind = problem.returned[event >> 1]
+            numbers[event >> 1] = counts[kind]
+            counts[kind] += 1
+    return numbers

@@ -1,0 +1,1 @@
+"""Benchmarks of the linearizability checker."""
