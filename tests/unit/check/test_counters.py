@@ -214,3 +214,20 @@ def test_a_lost_and_a_doubled_addition_in_a_long_run() -> None:
         wrong = operation("read", read.result + change, read.start, read.end)
         broken = [*operations[:301], wrong, *operations[302:]]
         assert judged("counter", *broken).verdict is Verdict.INVALID
+
+
+def test_the_model_takes_increments_and_an_absent_counter_for_its_initial_value() -> None:
+    from harness.check import check
+    from harness.core.operations import Call, History, Operation, Outcome
+    from harness.core.verdict import Verdict
+
+    def history(*read: int | None) -> History:
+        first = Operation(0, 0, Call("read", "k"), Outcome.OK, 0, 1, read[0])
+        added = Operation(2, 0, Call("increment", "k", 2), Outcome.OK, 2, 3)
+        then = Operation(4, 0, Call("read", "k"), Outcome.OK, 4, 5, read[1])
+        return History((first, added, then))
+
+    assert check(history(None, 2), "counter").verdict is Verdict.VALID
+    assert check(history(0, 2), "counter").verdict is Verdict.VALID
+    assert check(history(None, 3), "counter").verdict is Verdict.INVALID
+    assert check(history(None, None), "counter").verdict is Verdict.INVALID
