@@ -213,16 +213,28 @@ def _set_traffic(action: Action) -> Traffic:
     return Traffic(needs=tuple(_members(action.result)) if _answered(action) else ())
 
 
-_ADDS = frozenset({"add", "increment"})
-
-
 def counter(name: str, initial: int) -> Model:
-    """A number for each key: ``add`` (or ``increment``) a delta (default 1), ``read`` the sum."""
+    """A number for each key: ``add`` (or ``increment``) a delta (default 1), ``read`` the sum.
+
+    A read of nil is a read of ``initial``: nobody has made the counter yet.
+    """
+
+    def action(operation: Operation) -> Action | None:
+        known = action_of(operation)
+        match known:
+            case Action(f="increment"):
+                return known._replace(f="add")
+            case Action(f="read", outcome=Outcome.OK, result=None):
+                return known._replace(result=initial)
+            case _:
+                return known
+
     return Model(
         name=name,
         init=initial,
         step=_counter_step,
-        functions=_ADDS | {"read"},
+        functions=frozenset({"add", "increment", "read"}),
+        action=action,
         shape=_counter_shape,
         project=_live_sums,
         commutes=True,
@@ -241,7 +253,7 @@ def _delta(action: Action) -> int:
 
 
 def _counter_step(state: State, action: Action) -> State | Refused:
-    if action.f in _ADDS:
+    if action.f == "add":
         return state + _delta(action) if isinstance(state, int) else UNSEEN
     if action.outcome is Outcome.INFO or state == action.result:
         return state
@@ -249,7 +261,7 @@ def _counter_step(state: State, action: Action) -> State | Refused:
 
 
 def _counter_shape(action: Action) -> Shape:
-    if action.f in _ADDS:
+    if action.f == "add":
         return Shape(Kind.TOTAL)
     if action.outcome is Outcome.INFO:
         return Shape(Kind.IDLE)
@@ -263,7 +275,7 @@ def _live_sums(actions: Sequence[Action]) -> Callable[[State], State]:
     """
     seen = [action.result for action in actions if action.f == "read" and _answered(action)]
     readings = [result for result in seen if isinstance(result, int | float)]
-    deltas = [_delta(action) for action in actions if action.f in _ADDS]
+    deltas = [_delta(action) for action in actions if action.f == "add"]
     highest, lowest = max(readings, default=None), min(readings, default=None)
     rises, falls = min(deltas, default=0) >= 0, max(deltas, default=0) <= 0
 
@@ -280,7 +292,7 @@ def _live_sums(actions: Sequence[Action]) -> Callable[[State], State]:
 
 
 def _counter_traffic(action: Action, initial: int) -> Traffic:
-    if action.f in _ADDS:
+    if action.f == "add":
         return Traffic(delta=_delta(action))
     if _answered(action) and isinstance(action.result, int):
         return Traffic(reaches=action.result - initial)
