@@ -243,7 +243,7 @@ class ClockFault:
             for node in self._holds.of_others(context.id):
                 wrong.pop(node, None)
             readings = await _read(context)
-            for node in wrong.keys() & readings.keys():
+            for node in [node for node in wrong if node in readings]:
                 wrong[node] = readings[node].middle_ms
                 if agrees(readings[node], 0):
                     true[node] = wrong.pop(node)

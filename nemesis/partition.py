@@ -16,6 +16,9 @@ from nemesis.holds import Holds
 from nemesis.roles import find_leader, glance_at_leader, leader_first
 from nemesis.schedule import rotation, windows
 
+EARLY = ("leader", "leader-minority")
+"""Shapes that leave a leader without its majority, and the others able to elect the next one."""
+
 PROBE_TIMEOUT_S = 0.4
 PROBE_ROUNDS = 8
 """A probe may be lost or late by another fault: a link is called dead only after so many."""
@@ -76,7 +79,8 @@ def _shapes(rng: random.Random, nodes: int, count: int, narrowing: str | None) -
         return (narrowing,) * count
     there = shapes.possible(nodes)
     leader = tuple(name for name in there if shapes.aim(name) == "leader")
-    return rotation(rng, count, leader, tuple(name for name in there if name not in leader))
+    others = tuple(name for name in there if name not in leader)
+    return rotation(rng, count, leader, others, early=EARLY)
 
 
 def _draw(rng: random.Random, shape: str, nodes: tuple[str, ...]) -> dict[str, Value]:

@@ -39,7 +39,8 @@ def _plan(
         chosen: tuple[str, ...] = (narrowing,) * len(times)
     else:
         others = tuple(who for who in WHO if who != "leader" and count_of(who, len(nodes)))
-        chosen = rotation(rng, len(times), ("leader",), others)
+        # All at once is what no memory survives: only what is on disk comes back.
+        chosen = rotation(rng, len(times), ("leader",), others, early=("all",))
     steps = []
     for number, (window, who) in enumerate(zip(times, chosen, strict=True), start=1):
         order = tuple(rng.sample(nodes, len(nodes)))

@@ -67,18 +67,26 @@ def shortened(window: Window, rng: random.Random, shortest_ns: int, longest_ns: 
 
 
 def rotation(
-    rng: random.Random, count: int, first: tuple[str, ...], second: tuple[str, ...]
+    rng: random.Random,
+    count: int,
+    first: tuple[str, ...],
+    second: tuple[str, ...],
+    early: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """``count`` names, taken in turn from ``first`` and from ``second``, each in a drawn order.
 
     Every second name, the very first included, is one of ``first``; no name comes again before
-    all others of its side have come. One of the sides may be empty.
+    all others of its side have come. Those in ``early`` come before the others of their side: what
+    hurts most should happen in short runs too. One of the sides may be empty.
     """
-    sides = [rng.sample(side, len(side)) for side in (first, second) if side]
+    sides = []
+    for side in filter(None, (first, second)):
+        drawn = rng.sample(side, len(side))
+        sides.append(sorted(drawn, key=lambda name: name not in early))
     turns = [0] * len(sides)
     names = []
     for number in range(count):
-        side = number % len(sides)
-        names.append(sides[side][turns[side] % len(sides[side])])
-        turns[side] += 1
+        place = number % len(sides)
+        names.append(sides[place][turns[place] % len(sides[place])])
+        turns[place] += 1
     return tuple(names)
