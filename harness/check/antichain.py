@@ -55,7 +55,11 @@ with the same states in between; dropping B then loses nothing.
 6. and 7. are done before the search: values that nobody observes, and lists that no read extends,
    are one state (``Model.project``).
 
-8. A beam in front: searching with at most ``width`` configurations finds most linearizations at
+8. Where total operations commute (sets, counters, bags) a total step other than the returning one
+   is left out if nothing but total operations is open: then only such can follow, nobody observes
+   what is between, and the step can as well be taken after them.
+
+9. A beam in front: searching with at most ``width`` configurations finds most linearizations at
    once. It may fail to find one; so "dead" counts only when nothing was cut off (``truncated``).
 """
 
@@ -71,7 +75,7 @@ from harness.check.openings import LOOKS, SEES, Config, Openings
 from harness.check.problem import Problem
 
 BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
-"""Widths tried one after the other; the last, unlimited one is exact (rule 8)."""
+"""Widths tried one after the other; the last, unlimited one is exact (rule 9)."""
 
 _LOOK_EVERY = 20_000
 """Comparisons of two configurations, roughly, between two looks at the budget."""

@@ -178,11 +178,24 @@ class Openings:
             return True
         if any(not used & bit for bit, _, _ in self.moves.get(state, ())):
             return True
+        if self.problem.commutes:
+            return self._others_than_total(used)
         following, mute = self.problem.table.next, (self.problem.mute,)
         for bit, cls, _ in self.asking:
             if not used & bit and following(state, cls) not in ((), mute):
                 return True
         return any(following(state, cls) not in ((), mute) for cls in self.lost_asking)
+
+    def _others_than_total(self, used: int) -> bool:
+        """Whether anything is open, or lost, that is no total operation (rule 8)."""
+        kinds = self.problem.kinds
+        return bool(
+            self.observers & ~used
+            or self.moves
+            or self.lost_moves
+            or any(kinds[cls] != TOTAL and not used & bit for bit, cls, _ in self.asking)
+            or any(kinds[cls] != TOTAL for cls in self.lost_asking)
+        )
 
     def steps(
         self,

@@ -33,6 +33,7 @@ randoms = st.randoms(use_true_random=False)
 
 
 @pytest.mark.parametrize("subject", ALL, ids=NAMES)
+@settings(max_examples=30)
 @given(rng=randoms)
 def test_every_engine_agrees_with_the_judge_and_proves_its_verdict(
     subject: Subject, rng: random.Random
@@ -42,7 +43,7 @@ def test_every_engine_agrees_with_the_judge_and_proves_its_verdict(
 
 
 @pytest.mark.parametrize("subject", ALL, ids=NAMES)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(rng=randoms)
 def test_a_model_that_declares_nothing_gets_the_same_verdicts(
     subject: Subject, rng: random.Random
@@ -52,6 +53,7 @@ def test_a_model_that_declares_nothing_gets_the_same_verdicts(
 
 
 @pytest.mark.parametrize("subject", ALL, ids=NAMES)
+@settings(max_examples=20)
 @given(rng=randoms)
 def test_declared_shapes_are_what_step_does(subject: Subject, rng: random.Random) -> None:
     model = parse_model(subject.model)
@@ -92,7 +94,26 @@ def assert_shape(model: Model, state: State, action: Action) -> None:
             assert (after == shape.to) if state == shape.at else isinstance(after, Refused)
 
 
+@pytest.mark.parametrize("name", ["set", "counter", "unordered-queue"])
+@given(rng=randoms)
+def test_total_operations_commute_where_that_is_declared(name: str, rng: random.Random) -> None:
+    model = parse_model(name)
+    assert model.commutes
+    history = arbitrary(rng, SUBJECTS[name], 12)
+    actions = [known for item in history.operations if (known := model.action(item)) is not None]
+    total = [known for known in actions if model.shape(known) == Shape(Kind.TOTAL)]
+    states = {model.init}
+    for action in actions[:6]:
+        states |= {after for state in states for after in successors(model, state, action)}
+    for state in sorted(states, key=repr)[:20]:
+        for one in total[:5]:
+            for other in total[:5]:
+                (first,), (second,) = successors(model, state, one), successors(model, state, other)
+                assert successors(model, first, other) == successors(model, second, one)
+
+
 @pytest.mark.parametrize("subject", ALL, ids=NAMES)
+@settings(max_examples=20)
 @given(rng=randoms)
 def test_the_blamed_operation_is_the_first_that_cannot_return(
     subject: Subject, rng: random.Random

@@ -133,7 +133,14 @@ MUTATIONS = [
         "steps.append((after, used | bit, free, spent, operation, False))",
     ),
     Mutation(
-        "8: a search that cut something off proves nothing",
+        "8: an observer between two commuting steps matters",
+        openings,
+        "self.observers & ~used\n            or self.moves",
+        "self.moves",
+        "set",
+    ),
+    Mutation(
+        "9: a search that cut something off proves nothing",
         antichain,
         "if dead is None or not attempt.truncated:",
         "if True:",
