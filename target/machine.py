@@ -67,7 +67,8 @@ class Result:
 class Machine:
     """All keys and all sessions."""
 
-    def __init__(self) -> None:
+    def __init__(self, bugs: frozenset[str] = frozenset()) -> None:
+        self._bugs = bugs
         self._types: dict[str, str] = {}
         self._values: dict[str, object] = {}
         self._members: dict[str, dict[str, None]] = {}
@@ -76,7 +77,7 @@ class Machine:
     def apply(self, index: int, term: int, data: bytes) -> Result:
         """Carries out a committed command."""
         op, key, argument, session, seq = json.loads(data)
-        if session is not None:
+        if session is not None and "retry-applied-twice" not in self._bugs:
             last = self._sessions.get(session)
             if last is not None and last.seq is not None:
                 if seq == last.seq:
@@ -136,19 +137,20 @@ class Machine:
 
     def dump(self) -> bytes:
         """All of it as JSON; :meth:`load` reads it."""
+        sessions = {} if "snapshot-drops-sessions" in self._bugs else self._sessions
         state = {
             "keys": {key: [kind, self._values[key]] for key, kind in self._types.items()},
             "sessions": [
                 [name, last.index, last.term, last.seq, last.value, last.error]
-                for name, last in self._sessions.items()
+                for name, last in sessions.items()
             ],
         }
         return _encode(state).encode()
 
     @classmethod
-    def load(cls, data: bytes) -> Machine:
+    def load(cls, data: bytes, bugs: frozenset[str] = frozenset()) -> Machine:
         """A machine from what :meth:`dump` wrote; from nothing, an empty one."""
-        machine = cls()
+        machine = cls(bugs)
         if not data:
             return machine
         state = json.loads(data)

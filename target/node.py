@@ -15,7 +15,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from target.events import (
     Acknowledged,
@@ -40,6 +40,17 @@ from target.machine import Machine, Result
 from target.raft.core import Raft
 from target.raft.duties import Config, Duties, Role
 from target.raft.messages import COMMAND, Entry, HardState, Snapshot
+from target.requests import (
+    NO_LEADER,
+    NOT_LEADER,
+    SEEN,
+    TIMEOUT,
+    UNKNOWN,
+    Asked,
+    Pending,
+    decode,
+    encode,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +83,6 @@ class Boot:
     entries: Sequence[Entry] = ()
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A write on its way. ``peer`` forwarded it under its name ``ref``; None: a client's here."""
-
-    ref: int
-    peer: str | None
-    command: bytes
-    due_ms: int
-    rests_until_ms: int = 0
-    term: int = 0
-    leader: str | None = None
-
-
-@dataclass(slots=True)
-class _Asked:
-    """Reads that share one read index."""
-
-    reads: list[tuple[int, Read]]
-    asked_ms: int
-
-
-SEEN = 4096
-"""Forwards remembered, to know one that the network doubled."""
-
-NO_LEADER = Answer(error="no_leader", definite=True)
-NOT_LEADER = Answer(error="not_leader", definite=True)
-UNKNOWN = Answer(error="leader_changed", definite=False)
-TIMEOUT = Answer(error="timeout", definite=False)
-
-
 class Node:
     """One node. See the module's text."""
 
@@ -109,16 +90,16 @@ class Node:
         self.config = config
         self.bugs = config.raft.bugs
         self.raft = Raft(config.raft, boot.hard, boot.snapshot, boot.entries, rng, now_ms)
-        self.machine = Machine.load(boot.snapshot.data)
+        self.machine = Machine.load(boot.snapshot.data, self.bugs)
         self.applied = boot.snapshot.index
         self._now_ms = now_ms
         self._names = config.incarnation
         self._out: list[Effect] = []
-        self._held: deque[_Pending] = deque()
-        self._writes: dict[int, _Pending] = {}
-        self._forwards: dict[int, _Pending] = {}
+        self._held: deque[Pending] = deque()
+        self._writes: dict[int, Pending] = {}
+        self._forwards: dict[int, Pending] = {}
         self._reads: list[tuple[int, Read]] = []
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
         self._ready: list[tuple[int, list[tuple[int, Read]]]] = []
         self._seen: dict[tuple[str, int], None] = {}
         self._behind_disk: deque[tuple[int, Send]] = deque()
@@ -150,7 +131,8 @@ class Node:
         self._ask_reads()
         self._carry_out(self.raft.duties())
         if self.applied - self.raft.snapshot.index >= self.config.snapshot_entries:
-            self.raft.compact(self.applied, self.machine.dump())
+            index = self.applied - ("snapshot-off-by-one" in self.bugs)
+            self.raft.compact(index, self.machine.dump())
             self._carry_out(self.raft.duties())
         self._give_up()
         effects, self._out = self._out, []
@@ -168,7 +150,7 @@ class Node:
                     del self._seen[next(iter(self._seen))]
                 if self.raft.role is Role.LEADER and self.raft.transferee is None:
                     due = self._now_ms + self.config.hold_ms
-                    self._held.append(_Pending(ref, sender, command, due))
+                    self._held.append(Pending(ref, sender, command, due))
                 else:
                     self._out.append(Send((sender,), Forwarded(ref, encode(NOT_LEADER))))
             case Received(_, Forwarded(ref, answer)):
@@ -178,7 +160,7 @@ class Node:
                 self.raft.step(sender, message)
             case Write(ref, command):
                 due = self._now_ms + self.config.hold_ms
-                self._held.append(_Pending(ref, None, command, due))
+                self._held.append(Pending(ref, None, command, due))
             case Read():
                 self._reads.append((self._now_ms + self.config.hold_ms, event))
             case Persisted(seq):
@@ -230,7 +212,7 @@ class Node:
                     self._writes[index] = pending
                 self._held.clear()
         elif raft.leader is not None:
-            resting: deque[_Pending] = deque()
+            resting: deque[Pending] = deque()
             for pending in self._held:
                 if pending.rests_until_ms > self._now_ms:
                     resting.append(pending)
@@ -240,20 +222,20 @@ class Node:
                     self._end(pending, NOT_LEADER)
             self._held = resting
 
-    def _forward(self, pending: _Pending, leader: str) -> None:
+    def _forward(self, pending: Pending, leader: str) -> None:
         pending.leader = leader
         pending.due_ms = self._now_ms + self.config.forward_ms
         name = self._name()
         self._forwards[name] = pending
         self._out.append(Send((leader,), Forward(name, pending.command)))
 
-    def _end(self, pending: _Pending, answer: Answer) -> None:
+    def _end(self, pending: Pending, answer: Answer) -> None:
         if pending.peer is None:
             self._out.append(Reply(pending.ref, answer))
         else:
             self._out.append(Send((pending.peer,), Forwarded(pending.ref, encode(answer))))
 
-    def _acknowledge(self, pending: _Pending, result: Result) -> None:
+    def _acknowledge(self, pending: Pending, result: Result) -> None:
         if result.error is None:
             self._out.append(Acknowledged(result.index, result.term, result.session, result.seq))
         definite = result.error != "superseded"
@@ -273,10 +255,11 @@ class Node:
     def _lose_writes(self) -> None:
         """No longer the leader: what is in the log may be committed by another, or not."""
         writes, self._writes = self._writes, {}
+        fate = replace(UNKNOWN, definite="fails-then-commits" in self.bugs)
         for pending in writes.values():
-            self._end(pending, UNKNOWN)
+            self._end(pending, fate)
 
-    def _lose_forwards(self, lost: Callable[[_Pending], bool]) -> None:
+    def _lose_forwards(self, lost: Callable[[Pending], bool]) -> None:
         for name in [name for name, pending in self._forwards.items() if lost(pending)]:
             self._end(self._forwards.pop(name), UNKNOWN)
 
@@ -284,19 +267,32 @@ class Node:
 
     def _ask_reads(self) -> None:
         """All reads that came in one batch share one read index."""
+        if "local-read-follower" in self.bugs and self.raft.role is not Role.LEADER:
+            self._serve(self._reads)
+            self._reads = []
         if self._reads and self.raft.leader is not None:
             context = self._name()
-            self._asked[context] = _Asked(self._reads, self._now_ms)
+            self._asked[context] = Asked(self._reads, self._now_ms)
             self._reads = []
             self.raft.read_index(context)
 
     def _serve(self, reads: list[tuple[int, Read]]) -> None:
         term = self.raft.log.term(self.applied)
+        machine = self._as_if_committed() if "dirty-read" in self.bugs else self.machine
         for _, read in reads:
-            value = self.machine.read(read.key)
+            value = machine.read(read.key)
             if isinstance(value, list):
                 value = tuple(value)  # as of now: the machine goes on
             self._out.append(Reply(read.ref, Answer(value, index=self.applied, term=term)))
+
+    def _as_if_committed(self) -> Machine:
+        """The dirty-read bug: the state with all that is in this node's log."""
+        machine = Machine.load(self.machine.dump(), self.bugs)
+        log = self.raft.log
+        for entry in log.slice(self.applied + 1, log.last):
+            if entry.kind == COMMAND:
+                machine.apply(entry.index, entry.term, entry.data)
+        return machine
 
     # -- duties ---------------------------------------------------------------------------------
 
@@ -315,7 +311,7 @@ class Node:
             else:
                 self._behind_disk.append((self._saving, Send(to, message)))
         if duties.restore is not None:
-            self.machine = Machine.load(duties.restore.data)
+            self.machine = Machine.load(duties.restore.data, self.bugs)
             self.applied = duties.restore.index
             self._out.append(Applied(duties.restore.index, duties.restore.term))
         self._apply()
@@ -324,7 +320,8 @@ class Node:
             if asked is not None and answer.index is None:
                 self._reads.extend(asked.reads)
             elif asked is not None and answer.index is not None:
-                self._ready.append((answer.index, asked.reads))
+                index = 0 if "read-before-applied" in self.bugs else answer.index
+                self._ready.append((index, asked.reads))
         if self._ready:
             waiting = []
             for index, reads in self._ready:
@@ -346,7 +343,7 @@ class Node:
             self._out.append(Committed(commit, log.term(commit) or 0))
         if commit <= self.applied:
             return
-        done: list[tuple[_Pending, Result]] = []
+        done: list[tuple[Pending, Result]] = []
         for entry in log.slice(self.applied + 1, commit):
             if entry.kind == COMMAND:
                 result = self.machine.apply(entry.index, entry.term, entry.data)
@@ -381,14 +378,3 @@ class Node:
             due = [read for due_ms, read in self._reads if due_ms <= now]
             self._reads = [item for item in self._reads if item[0] > now]
             self._out.extend(Reply(read.ref, NO_LEADER) for read in due)
-
-
-def encode(answer: Answer) -> bytes:
-    """An answer for a peer's client."""
-    parts = [answer.value, answer.error, answer.definite, answer.index, answer.term]
-    return json.dumps(parts).encode()
-
-
-def decode(data: bytes) -> Answer:
-    """The inverse of :func:`encode`."""
-    return Answer(*json.loads(data))

@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str]) -> Options:
         help="milliseconds: two numbers are a range, otherwise one for each node",
     )
     parser.add_argument("--heartbeat", type=int, default=0, help="milliseconds")
-    parser.add_argument("--snapshot-entries", type=int, default=10_000)
+    parser.add_argument("--snapshot-entries", type=int, default=1_000)
     parser.add_argument("--seed", help="for the election time-outs")
     parser.add_argument("--bug", action="append", default=[], help="name or number, repeatable")
     parser.add_argument("--version", action="version", version=VERSION)
@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str]) -> Options:
             election_ms=own,
             lease_ms=shortest,
             heartbeat_ms=heartbeat,
-            trailing=min(500, given.snapshot_entries),
+            trailing=min(200, given.snapshot_entries),
             bugs=bugs,
         ),
         snapshot_entries=given.snapshot_entries,

@@ -115,7 +115,9 @@ class Server:
             hold_ms=max(600, 2 * options.raft.election_ms[1]),
             snapshot_entries=options.snapshot_entries,
         )
-        seed = f"{options.seed}/{options.node}" if options.seed is not None else None
+        # The log's end makes it another stream after a restart: else a cluster that was killed as
+        # a whole would always elect the same leader again.
+        seed = f"{options.seed}/{options.node}/{last}" if options.seed is not None else None
         self.node = Node(config, boot, random.Random(seed), self.clock.monotonic_ms())
         self.links = {
             name: Link(options.node, name, address, self._on_link)

@@ -206,7 +206,7 @@ class Storage:
             if start + length > len(data):
                 break
             payload = data[start : start + length]
-            if zlib.crc32(payload) != crc:
+            if zlib.crc32(payload) != crc and "damage-accepted" not in self._bugs:
                 if start + length == len(data) and _torn(data, at):
                     break
                 raise _damage(segment.path, at, "a record does not match its checksum")
@@ -276,7 +276,8 @@ class Storage:
         self._segments[-1].size += len(data)
         while data:
             data = data[os.write(self._fd, data) :]
-        os.fdatasync(self._fd)
+        if "log-not-fsynced" not in self._bugs:
+            os.fdatasync(self._fd)
         self.syncs += 1
 
     def _roll(self) -> None:

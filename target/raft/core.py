@@ -24,9 +24,7 @@ The driver's contract
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from target.raft import quorum
 from target.raft.duties import Config, Duties, ReadIndex, Role, Save
@@ -49,22 +47,15 @@ from target.raft.messages import (
     VoteReply,
 )
 from target.raft.progress import Mode, Progress
+from target.raft.reads import ReadQueue, WaitingRead
 
 BATCH_BYTES = 1 << 20
 WINDOW = 64
 """Messages of entries under way to one follower."""
 PIECE_BYTES = 512 << 10
 """Of a snapshot, in one message."""
-
-
-@dataclass(slots=True)
-class _Read:
-    """Reads waiting at the leader; ``asker`` None: this node's own."""
-
-    context: int
-    asker: str | None
-    index: int
-    round: int
+LONG_LEASE_MS = 2_000
+"""Of the lease-too-long bug: longer than others need to elect another leader."""
 
 
 class Raft:
@@ -83,7 +74,9 @@ class Raft:
         self.config = config
         self.name = config.name
         self.others = tuple(voter for voter in config.voters if voter != config.name)
-        self.quorum = quorum.majority(len(config.voters))
+        self._bugs = config.bugs
+        off = len(config.voters) > 1 and "quorum-off-by-one" in self._bugs
+        self.quorum = quorum.majority(len(config.voters)) - off
         self.log = Log(snapshot.index, snapshot.term, entries)
         self.snapshot = snapshot
         self.commit = snapshot.index
@@ -110,9 +103,8 @@ class Raft:
         self._reset = False
         self._pieces = bytearray()
         self._pieces_of = (0, 0)
-        self._early_reads: list[tuple[int, str | None]] = []
-        self._reads: deque[_Read] = deque()
-        self._reads_unasked = False
+        self._reads = ReadQueue()
+        self._lease_until_ms = now_ms
         self._duties = Duties(roles=[(self.role, self.term)])
         self._wait_for_election()
 
@@ -203,7 +195,7 @@ class Raft:
     def duties(self) -> Duties:
         """All there is to do since the last call."""
         if self.role is Role.LEADER:
-            if self._reads_unasked:
+            if self._reads.unasked:
                 self._broadcast()
             else:
                 self._replicate()
@@ -213,7 +205,7 @@ class Raft:
         if fresh or self._snapshot_unsaved or self.log.unsaved <= self.log.last:
             self._seq += 1
             entries = self.log.saving(self._seq)
-            kept = fresh and "vote-not-persisted" not in self.config.bugs
+            kept = fresh and "vote-not-persisted" not in self._bugs
             duties.save = Save(
                 self._seq, hard if kept else None, entries, self._snapshot_unsaved, self._reset
             )
@@ -229,6 +221,8 @@ class Raft:
     def _in_term(self, sender: str, message: Termed) -> bool:
         """Is the message of this term, perhaps after following it into a later one? (3.3)"""
         if message.term > self.term:
+            if self.role is Role.LEADER and "no-step-down" in self._bugs:
+                return False
             match message:
                 case RequestVote(transfer=False) if self._shields_leader():
                     return False
@@ -274,14 +268,7 @@ class Raft:
         self._votes = {}
         self._vote_seq = None
         self.peers = {}
-        for read in self._reads:
-            if read.asker is None:
-                self._duties.reads.append(ReadIndex(read.context, None))
-        for context, asker in self._early_reads:
-            if asker is None:
-                self._duties.reads.append(ReadIndex(context, None))
-        self._reads.clear()
-        self._early_reads, self._reads_unasked = [], False
+        self._duties.reads += [ReadIndex(context, None) for context in self._reads.leave()]
         self._duties.roles.append((role, self.term))
 
     def _wait_for_election(self) -> None:
@@ -319,8 +306,8 @@ class Raft:
         """Asks whether it would win, or for votes at once when the leader asked for that."""
         self.leader = None
         self._wait_for_election()
-        if transfer:
-            self._stand(transfer=True)
+        if transfer or "no-prevote" in self._bugs:
+            self._stand(transfer=transfer)
             return
         self._become(Role.PRE_CANDIDATE)
         self._ask_votes(self.term + 1, pre=True, transfer=False)
@@ -342,6 +329,8 @@ class Raft:
 
     def _on_request_vote(self, sender: str, message: RequestVote) -> None:
         current = (message.last_term, message.last_index) >= (self.log.last_term, self.log.last)
+        if "vote-behind-log" in self._bugs:
+            current = True
         if message.pre:
             granted = current and message.term > self.term and not self._shields_leader()
             self._after(sender, VoteReply(message.term if granted else self.term, granted, True))
@@ -386,7 +375,7 @@ class Raft:
         for peer in self.peers.values():
             peer.active = False
         self._quorum_due_ms = self.now_ms + self.config.election_ms[1]
-        if active < self.quorum:
+        if active < self.quorum and "no-step-down" not in self._bugs:
             self._follow(self.term, None)
 
     def _hand_over(self, to: str) -> None:
@@ -398,7 +387,7 @@ class Raft:
     def _broadcast(self) -> None:
         """To everybody, entries or not: the heartbeat, and the question behind a read index."""
         self.round += 1
-        self._reads_unasked = False
+        self._reads.unasked = False
         self._heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms
         for peer in self.peers.values():
             peer.waiting = False
@@ -455,16 +444,7 @@ class Raft:
         if self.now_ms < peer.resend_ms:
             return
         peer.resend_ms = self.now_ms + 5 * self.config.heartbeat_ms
-        whole, end = self.snapshot, peer.offset + PIECE_BYTES
-        piece = InstallSnapshot(
-            self.term,
-            whole.index,
-            whole.term,
-            peer.offset,
-            end >= len(whole.data),
-            self.round,
-            whole.data[peer.offset : end],
-        )
+        piece = self.snapshot.piece(self.term, peer.offset, PIECE_BYTES, self.round)
         self._duties.now.append(((name,), piece))
 
     def _on_append_reply(self, peer: Progress, message: AppendReply) -> None:
@@ -504,37 +484,41 @@ class Raft:
         """
         held = [self.log.durable, *(peer.match for peer in self.peers.values())]
         index = quorum.reached(held, self.quorum)
-        if index > self.commit and self.log.term(index) == self.term:
+        own = self.log.term(index) == self.term or "commit-earlier-term" in self._bugs
+        if index > self.commit and own:
             self._commit_to(index)
 
     def _commit_to(self, index: int) -> None:
         if index > self.commit:
             assert index <= self.log.last, "committed beyond the log"
             self.commit = index
-            if self._early_reads:
-                early, self._early_reads = self._early_reads, []
-                for context, asker in early:
-                    self._read(context, asker)
+            for context, asker in self._reads.take_early():
+                self._read(context, asker)
 
     # -- reads ----------------------------------------------------------------------------------
 
     def _read(self, context: int, asker: str | None) -> None:
         """Notes the commit index, and asks a quorum whether this node still leads (section 6.4)."""
-        if "local-read-leader" in self.config.bugs:
+        if not self._bugs.isdisjoint(("local-read-leader", "dirty-read")) or (
+            "lease-too-long" in self._bugs and self.now_ms < self._lease_until_ms
+        ):
             self._answer_read(context, asker, self.commit)
-        elif self.log.term(self.commit) != self.term:
+        elif (
+            self.log.term(self.commit) != self.term
+            and "read-before-own-term-commit" not in self._bugs
+        ):
             # Entries may be committed that this node does not know to be: its own first entry
             # being committed will tell.
-            self._early_reads.append((context, asker))
+            self._reads.early.append((context, asker))
         else:
-            self._reads.append(_Read(context, asker, self.commit, self.round + 1))
-            self._reads_unasked = True
+            self._reads.wait(WaitingRead(context, asker, self.commit, self.round + 1))
 
     def _confirm_reads(self) -> None:
         rounds = [self.round, *(peer.round for peer in self.peers.values())]
         confirmed = quorum.reached(rounds, self.quorum)
-        while self._reads and self._reads[0].round <= confirmed:
-            read = self._reads.popleft()
+        if confirmed == self.round:
+            self._lease_until_ms = self.now_ms + LONG_LEASE_MS
+        for read in self._reads.confirmed(confirmed):
             self._answer_read(read.context, read.asker, read.index)
 
     def _answer_read(self, context: int, asker: str | None, index: int) -> None:
@@ -547,7 +531,8 @@ class Raft:
 
     def _hear(self, leader: str) -> None:
         """Word from the leader of this term: whoever else stood in it has lost."""
-        assert self.role is not Role.LEADER, "two leaders in one term"
+        # A node with a bug shows it to its clients and to the harness, not to itself.
+        assert self._bugs or self.role is not Role.LEADER, "two leaders in one term"
         if self.role is not Role.FOLLOWER:
             self._become(Role.FOLLOWER)
         self.leader = leader
@@ -566,6 +551,8 @@ class Raft:
             reply = AppendReply(self.term, False, prev, hint, hint_term, message.round)
             self._after(sender, reply)
             return
+        if "truncates-on-stale-append" in self._bugs and prev < self.log.last:
+            self.log.truncate(prev + 1)
         for entry in message.entries:
             have = self.log.term(entry.index)
             if have == entry.term:
@@ -582,7 +569,7 @@ class Raft:
         self._after(sender, AppendReply(self.term, True, 0, match, 0, message.round))
 
     def _on_install_snapshot(self, sender: str, message: InstallSnapshot) -> None:
-        if message.index <= self.commit:
+        if message.index <= self.commit and "stale-snapshot" not in self._bugs:
             self._accept(sender, self.commit, message)  # stale: it would turn time back
             return
         if self.log.term(message.index) == message.snapshot_term:

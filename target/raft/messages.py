@@ -42,6 +42,13 @@ class Snapshot:
     term: int = 0
     data: bytes = b""
 
+    def piece(self, leader_term: int, offset: int, size: int, round_: int) -> InstallSnapshot:
+        """The message with ``size`` bytes from ``offset`` on."""
+        end = offset + size
+        done = end >= len(self.data)
+        data = self.data[offset:end]
+        return InstallSnapshot(leader_term, self.index, self.term, offset, done, round_, data)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestVote:

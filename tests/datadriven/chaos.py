@@ -52,7 +52,7 @@ class Chaos:
             bugs=bugs,
             seed=seed,
             snapshot_entries=12,
-            raft=lambda config: replace(config, trailing=4),
+            raft=lambda config: replace(config, trailing=4, batch_entries=2),
         )
         self.names = NAMES[:nodes]
         self.sessions = [Session(f"s{number}") for number in range(3)]

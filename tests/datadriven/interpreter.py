@@ -10,6 +10,8 @@
     run MS                                 both, in steps of 5 ms; prints roles and answers only
     deliver A B [COUNT]                    the oldest messages from A to B arrive
     lose A B                               messages on their way from A to B are lost
+    double A B                             the oldest arrives, and a copy of it is held back
+    late                                   what was held back arrives
     sync A
     write A OP KEY VALUE [SESSION SEQ]     a client's request at A
     read A KEY
@@ -30,7 +32,7 @@ from target.machine import command
 from target.raft.duties import Config
 from target.raft.messages import COMMAND, Entry, HardState
 from tests.datadriven.words import effect_words, message_words, node_words
-from tests.datadriven.world import Breach, Disk, World
+from tests.datadriven.world import Breach, Disk, Envelope, World
 
 _OPTIONS = ("bug", "snapshot", "heartbeat", "trailing", "batch")
 
@@ -44,6 +46,7 @@ class Interpreter:
         self._disks: dict[str, Disk] = {}
         self._world: World | None = None
         self._shown = 0
+        self._late: list[Envelope] = []
 
     @property
     def world(self) -> World:
@@ -80,6 +83,15 @@ class Interpreter:
                 return self._deliver(sender, receiver, int(count[0]) if count else 1)
             case ["lose", sender, receiver]:
                 return self._lose(sender, receiver)
+            case ["double", sender, receiver]:
+                self._late.append(self.world.wires[self._oldest(sender, receiver)])
+                return self._deliver(sender, receiver, 1)
+            case ["late"]:
+                self.world.wires = self._late + self.world.wires
+                late, self._late = self._late, []
+                return "arrived: " + "; ".join(
+                    message_words(self.world.deliver().message) for _ in late
+                )
             case ["sync", name]:
                 self.world.sync(name)
             case ["write", name, op, key, value]:
@@ -158,15 +170,18 @@ class Interpreter:
 
     # -- what happens ---------------------------------------------------------------------------
 
+    def _oldest(self, sender: str, receiver: str) -> int:
+        return next(
+            place
+            for place, it in enumerate(self.world.wires)
+            if (it.sender, it.receiver) == (sender, receiver)
+        )
+
     def _deliver(self, sender: str, receiver: str, count: int) -> str:
-        delivered = []
-        for _ in range(count):
-            place = next(
-                place
-                for place, it in enumerate(self.world.wires)
-                if (it.sender, it.receiver) == (sender, receiver)
-            )
-            delivered.append(message_words(self.world.deliver(place).message))
+        delivered = [
+            message_words(self.world.deliver(self._oldest(sender, receiver)).message)
+            for _ in range(count)
+        ]
         return "arrived: " + "; ".join(delivered)
 
     def _lose(self, sender: str, receiver: str) -> str:
