@@ -25,7 +25,7 @@ from harness.core.errors import EnvironmentFailure
 from harness.core.protocols import Cluster, Provision, ServerSpec
 from harness.runtime.docker import DockerRuntime, images, subnets
 from harness.runtime.docker.cluster import Builder, provisioned, table_name
-from harness.runtime.docker.engine import ContainerSpec, Engine
+from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
 from harness.runtime.docker.owner import RUN
 from tests.conftest import unavailable
 from tests.unit.docker.parts import collect_sdk_garbage
@@ -33,6 +33,7 @@ from tests.unit.docker.parts import collect_sdk_garbage
 pytestmark = pytest.mark.docker
 
 PORT = 8080
+SOCKET = "/var/run/docker.sock"
 ECHO = """
 import os, socket
 listening = socket.create_server(("0.0.0.0", 8080))
@@ -273,7 +274,12 @@ def test_a_subnet_that_somebody_took_meanwhile(
 
 
 class Relay:
-    """An engine that can die: a socket whose connections lead to the real one's, until cut."""
+    """An engine that can die: a socket whose connections lead to the real one's, until cut.
+
+    Requests that contain ``swallowed`` get no answer.
+    """
+
+    swallowed: bytes | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -284,7 +290,7 @@ class Relay:
         self._threads = [self._thread(self._accept)]
 
     def cut(self) -> None:
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
         for made in (self._listening, *self._open):
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
@@ -304,30 +310,31 @@ class Relay:
                 client, _ = self._listening.accept()
                 engine = socket.socket(socket.AF_UNIX)
                 self._open += [client, engine]
-                engine.connect("/var/run/docker.sock")
+                engine.connect(SOCKET)
                 self._threads.append(self._thread(self._pump, client, engine))
                 self._threads.append(self._thread(self._pump, engine, client))
 
-    @staticmethod
-    def _pump(source: socket.socket, to: socket.socket) -> None:
+    def _pump(self, source: socket.socket, to: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                to.sendall(data)
+                if self.swallowed is None or self.swallowed not in data:
+                    to.sendall(data)
             to.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture
-def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+def relay(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    if engine.where != "http+docker://localhost" or not Path(SOCKET).exists():
+        unavailable("the engine is not behind its usual socket")
     relay = Relay(tmp_path / "docker.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     yield relay
+    relay.cut()
     collect_sdk_garbage()
 
 
 def test_an_engine_that_dies(engine: Engine, run_id: str, tmp_path: Path, relay: Relay) -> None:
     """One line, no hanging; and the containers end all the same, as nobody holds them."""
-    if engine.where != "http+docker://localhost" or not Path("/var/run/docker.sock").exists():
-        unavailable("the engine is not behind its usual socket")
     images.ensure(engine, lambda _: None)
 
     async def go() -> None:
@@ -342,6 +349,19 @@ def test_an_engine_that_dies(engine: Engine, run_id: str, tmp_path: Path, relay:
         asyncio.run(go())
     assert "\n" not in str(caught.value)
     assert eventually(lambda: of_run(engine, run_id)[0] == [])
+
+
+def test_a_pull_that_hangs(relay: Relay) -> None:
+    """As behind a firewall that swallows packets: it ends after the silence that is allowed."""
+    relay.swallowed = b"/images/create"
+    through = Engine.connect()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(EngineFailure, match="pulling nobody/nothing:1"):
+            through.pull("nobody/nothing", "1", silence_s=0.3, limit_s=60)
+        assert time.monotonic() - begun < 10
+    finally:
+        through.close()
 
 
 def test_clients_through_published_ports(run_id: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ it and of the SDK become :class:`EngineFailure`, one line each.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -148,28 +149,34 @@ class Engine:
             for tag in image.get("RepoTags") or ["<none>:<none>"]
         ]
 
-    def pull(self, repository: str, tag: str, silence_s: int, limit_s: float) -> None:
+    def pull(self, repository: str, tag: str, silence_s: float, limit_s: float) -> None:
         """Pulls an image; gives up when nothing is heard for ``silence_s``, or after ``limit_s``.
 
-        A network that swallows packets makes a pull hang for minutes: hence the limits.
+        A network that swallows packets makes a pull hang for minutes: hence the limits, and hence
+        a request of our own (Docker Engine API, "Create an image"): the SDK's has no time-out.
 
         Raises:
             EngineFailure: not pulled.
         """
-        import docker
-
+        doing = f"pulling {repository}:{tag}"
         deadline = time.monotonic() + limit_s
-        with _speaking(f"pulling {repository}:{tag}"):
-            # A connection of its own: its read time-out is the longest silence.
-            client = docker.from_env(timeout=silence_s)
-            try:
-                for event in client.api.pull(repository, tag, stream=True, decode=True):
-                    if "error" in event:
-                        raise EngineFailure(f"pulling {repository}:{tag}: {event['error']}")
-                    if time.monotonic() > deadline:
-                        raise EngineFailure(f"pulling {repository}:{tag} took over {limit_s:.0f} s")
-            finally:
-                client.close()
+        with (
+            _speaking(doing),
+            self._api.post(
+                f"{self.where}/v{self._api.api_version}/images/create",
+                params={"fromImage": repository, "tag": tag},
+                stream=True,
+                timeout=silence_s,
+            ) as response,
+        ):
+            for line in response.iter_lines():
+                said = json.loads(line)
+                # While it works, every line tells how far it is.
+                refused = said.get("error") or said.get("message")
+                if refused:
+                    raise EngineFailure(f"{doing}: {refused}", response.status_code)
+                if time.monotonic() > deadline:
+                    raise EngineFailure(f"{doing} took more than {limit_s:.0f} s")
 
     def import_image(self, archive: str, repository: str, tag: str, changes: list[str]) -> None:
         """Makes an image of the tar archive at the path ``archive``."""

@@ -28,7 +28,7 @@ CODE = "/opt/harness"
 """Where the project's packages are in the image."""
 GATE = "gate.py"
 
-PULL_SILENCE_S = 8
+PULL_SILENCE_S = 8.0
 PULL_LIMIT_S = 120.0
 
 # For the legacy builder: no mounts, heredocs or COPY --chmod. What a base has is not installed;
@@ -140,7 +140,7 @@ def ensure(engine: Engine, say: Callable[[str], None]) -> str:
             tag = name(files, base.kind)
             engine.build(context(files), tag, {"BASE": base.reference})
         except EngineFailure as error:
-            if not error.status and "does not answer" in str(error) and not _answers(engine):
+            if not _answers(engine):
                 raise
             reasons.append(f"{base.words}: {error}")
             continue

@@ -81,7 +81,7 @@ class FakeEngine(Engine):
     def has_image(self, tag: str) -> bool:
         return tag in self.there
 
-    def pull(self, repository: str, tag: str, silence_s: int, limit_s: float) -> None:
+    def pull(self, repository: str, tag: str, silence_s: float, limit_s: float) -> None:
         self.done.append(f"pull {repository}:{tag}")
         if not self.pulls:
             raise EngineFailure("no such host", 500)
