@@ -22,7 +22,7 @@ def test_by_name_and_by_number() -> None:
         resolve(["0"])
 
 
-def test_every_bug_has_its_place_in_the_sources_and_no_other() -> None:
+def test_every_bug_has_its_place_in_the_sources() -> None:
     assert len({bug.number for bug in BUGS}) == len({bug.name for bug in BUGS}) == len(BUGS)
     for bug in BUGS:
         places = [
@@ -30,7 +30,8 @@ def test_every_bug_has_its_place_in_the_sources_and_no_other() -> None:
             for path in SOURCES.rglob("*.py")
             if path.name != "bugs.py" and f'"{bug.name}"' in path.read_text()
         ]
-        assert len(places) == 1, bug.name
+        # A dirty read takes two: whom the leader asks, and what it shows.
+        assert len(places) == (2 if bug.name == "dirty-read" else 1), bug.name
 
 
 def entry(index: int) -> Entry:
