@@ -21,7 +21,6 @@ from harness.core.verdict import ExitCode
 TOOLS = {
     "nft": "cuts links in one atomic change (Debian: apt-get install nftables)",
     "iptables": "cuts links where nft's bridge table does not work (apt-get install iptables)",
-    "ip": "builds the netns runtime's network (apt-get install iproute2)",
     "tc": "netem, where the kernel has it (apt-get install iproute2)",
     "chromium": "only for the tests of the report (apt-get install chromium)",
 }
