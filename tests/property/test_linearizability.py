@@ -142,7 +142,7 @@ def test_legal_answers_are_exactly_those_with_a_legal_order(name: str, rng: rand
         part = called_by_the_end_of(culprit, history)
         legal = {
             "nil" if value is None else str(value)
-            for value in [None, *range(30)]
+            for value in (range(30) if name == "counter" else [None, *range(30)])
             if linearizable(
                 [replace(item, result=value) if item is culprit else item for item in part],
                 model,
