@@ -144,7 +144,8 @@ def ensure(engine: Engine, say: Callable[[str], None]) -> str:
                 raise
             reasons.append(f"{base.words}: {error}")
             continue
-        because = f" ({'; '.join(reasons)})" if reasons else ""
+        # Why the earlier ones were not to be had is a matter of this machine's network, and long.
+        because = f" ({':'.join(SLIM)} cannot be had here)" if reasons else ""
         say(f"image {tag} on {base.words}{because}")
         return tag
     raise EnvironmentFailure(f"no image for the nodes could be made: {'; '.join(reasons)}")
