@@ -99,10 +99,11 @@ class Server:
         self.clock = Clock(options.home / "clock.json")
         boot = self.storage.boot
         last = boot.entries[-1].index if boot.entries else boot.snapshot.index
+        low, high = options.raft.election_ms
+        patience = f"{low} ms" if low == high else f"{low}-{high} ms"
         log(
             f"{options.node} {VERSION}: term {boot.hard.term}, vote {boot.hard.vote}, log up to "
-            f"{last}, snapshot {boot.snapshot.index}, election time-out "
-            f"{options.raft.election_ms[0]}-{options.raft.election_ms[1]} ms"
+            f"{last}, snapshot {boot.snapshot.index}, election time-out {patience}"
         )
         if self.storage.repaired:
             log(f"cut {self.storage.repaired} bytes of a torn tail off the log")

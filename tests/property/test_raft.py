@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target.raft import core
+from target.raft.duties import Save
 from tests.datadriven.chaos import Chaos
 from tests.datadriven.world import Breach
 
@@ -71,3 +73,16 @@ def test_the_same_numbers_without_a_bug() -> None:
 )
 def test_bugs_are_found(bug: str, expected: str) -> None:
     assert first_breach(bug, range(60)) in expected.split()
+
+
+def test_snapshots_in_many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "PIECE_BYTES", 40)
+    installed = 0
+    for seed in range(8):
+        chaos = Chaos(3, (), seed)
+        chaos.play(drawn(seed))
+        chaos.finish()
+        installed += sum(
+            isinstance(effect, Save) and effect.reset for _, effect in chaos.world.events
+        )
+    assert installed > 0
