@@ -425,8 +425,11 @@ def disagreement(history: History, model: Model) -> str | None:
         if expected is Verdict.VALID:
             wrong = verify_witness(history, model, result.witness)
         else:
-            culprits.append(result.anomalies[0].culprit)
-            wrong = unconvincing(history, model, result.anomalies[0])
+            (anomaly,) = result.anomalies
+            culprits.append(anomaly.culprit)
+            wrong = unconvincing(history, model, anomaly) or not_the_longest(
+                history, model, anomaly, result.partial[anomaly.key]
+            )
         if wrong:
             return f"{engine}: {wrong}"
     return "the engines blame different operations" if len(set(culprits)) > 1 else None
@@ -450,6 +453,38 @@ def unconvincing(history: History, model: Model, anomaly: Anomaly) -> str | None
         if fails_at(rest, culprit, model):
             return f"operation {left_out.index} is not needed in {anomaly.operations}"
     return None
+
+
+def not_the_longest(
+    history: History, model: Model, anomaly: Anomaly, order: Sequence[int]
+) -> str | None:
+    """What is wrong with the longest legal order: it has all that returned before the culprit."""
+    by_index = {operation.index: operation for operation in history.operations}
+    culprit = by_index[anomaly.culprit if anomaly.culprit is not None else -1]
+    last = (culprit.end or 0, culprit.index)
+    part = tuple(
+        # What had not returned by then may be in the order or not, with the answer it got.
+        operation if _before(operation, last) else replace(operation, end=sys.maxsize)
+        for operation in history.operations
+        if operation is not culprit
+    )
+    missing = {item.index for item in part if _before(item, last) and model.action(item)} - {*order}
+    if missing:
+        return f"the longest legal order leaves out {sorted(missing)}"
+    chosen = [next(item for item in part if item.index == index) for index in order]
+    states: set[State] = {model.init}
+    latest = 0
+    for operation in chosen:
+        action = model.action(operation)
+        if action is None or (operation.end is not None and operation.end < latest):
+            return f"operation {operation.index} has no place in the longest legal order"
+        latest = max(latest, operation.start)
+        states = {after for state in states for after in successors(model, state, action)}
+    return None if states else "the longest legal order is not legal"
+
+
+def _before(operation: Operation, last: tuple[int, int]) -> bool:
+    return operation.end is not None and (operation.end, operation.index) < last
 
 
 def fails_at(operations: Sequence[Operation], culprit: Operation, model: Model) -> bool:

@@ -35,8 +35,10 @@ class Opened:
 Open = Callable[..., Opened]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # For a module, not the session: while it is open, Playwright's loop counts as running in this
+    # thread, and no other test could run one of its own.
     if not CHROMIUM.exists():
         unavailable(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:

@@ -152,7 +152,7 @@ def test_an_unmistakable_model_is_found(
     [
         (["--model", "rigester"], "unknown model 'rigester'"),
         (["--model", "register:colour=1"], "has no option"),
-        (["--model", "counter"], "has only: add, read"),
+        (["--model", "counter"], "has only: add, increment, read"),
         (["--format", "edn"], "expected"),
         (["--timeout", "0"], "--timeout must be more than 0"),
         (["--html", "/nowhere/at/all.html"], "/nowhere/at/all.html: No such file"),

@@ -308,6 +308,7 @@ def test_a_stale_read_in_words() -> None:
     assert result.reason == anomaly.sentence
     assert anomaly.operations == (1, 2, 4)
     assert anomaly.culprit == 4
+    assert result.partial == {"k7": (1, 3, 2)}
     assert len(anomaly.steps) == 3
     assert anomaly.legal == ("4",)
     assert [segment.values for segment in anomaly.lane] == [
@@ -320,6 +321,15 @@ def test_a_stale_read_in_words() -> None:
     assert anomaly.lane[-1].end == 230 * MS
     assert anomaly.at_ns == 230 * MS
     assert anomaly.key == "k7"
+
+
+def test_the_models_own_reason_for_refusing() -> None:
+    operations = (op(0, "acquire", at=(0, 1), process=1), op(1, "release", at=(2, 3), process=2))
+    (anomaly,) = check(History(operations), "owned-mutex").anomalies
+    assert anomaly.sentence == (
+        "Process 2 released the object; "
+        "in the longest legal order of the others the lock was held by process 1."
+    )
 
 
 def test_an_unanswered_write_makes_one_more_value_legal() -> None:
