@@ -9,6 +9,7 @@ from harness.check.kinds import Named, name_anomaly
 from harness.check.lane import UNTOLD, Holdings, holdings
 from harness.check.limits import Budget
 from harness.check.models import Model
+from harness.check.partial import Partial, longest_order
 from harness.check.shrink import shrink
 from harness.check.words import did, had_happened, step
 from harness.core.operations import Operation
@@ -28,7 +29,7 @@ def explain(
     culprit: Operation,
     model: Model,
     limits: Limits,
-) -> Anomaly:
+) -> tuple[Anomaly, tuple[int, ...]]:
     """What is wrong with one object's history, shrunk, named and worded.
 
     Args:
@@ -37,6 +38,9 @@ def explain(
         culprit: the operation whose return no legal order passes.
         model: the sequential object.
         limits: of the whole check; an explanation takes a small part of it.
+
+    Returns:
+        The anomaly, and the longest legal order that stops short of the culprit.
     """
 
     def budget(seconds: float) -> Budget:
@@ -45,18 +49,21 @@ def explain(
     kept, _ = shrink(operations, culprit, model, budget(SHRINK_S))
     named = name_anomaly(operations, kept, culprit, model)
     held = holdings(operations, kept, culprit, model, lambda: budget(LANE_S))
+    partial = longest_order(operations, culprit, model, budget(LANE_S))
     shown = _in_order([*kept, *named.context], culprit)
-    return Anomaly(
+    possible = _possible(culprit, held, partial)
+    anomaly = Anomaly(
         kind=named.kind,
-        sentence=_sentence(key, kept, culprit, model, named, held),
+        sentence=_sentence(key, kept, culprit, model, named, possible),
         operations=tuple(operation.index for operation in shown),
         culprit=culprit.index,
-        steps=tuple(_steps(key, shown, culprit, model, held)),
+        steps=tuple(_steps(key, shown, culprit, model, possible)),
         legal=held.legal,
         lane=held.lane,
         key=key,
         at_ns=culprit.end,
     )
+    return anomaly, partial.order
 
 
 def brief(key: Value, operations: Sequence[Operation], culprit: Operation, model: Model) -> Anomaly:
@@ -64,7 +71,7 @@ def brief(key: Value, operations: Sequence[Operation], culprit: Operation, model
     named = name_anomaly(operations, (), culprit, model)
     return Anomaly(
         kind=named.kind,
-        sentence=_sentence(key, operations, culprit, model, named, Holdings()),
+        sentence=_sentence(key, operations, culprit, model, named, None),
         operations=(culprit.index,),
         culprit=culprit.index,
         key=key,
@@ -84,7 +91,7 @@ def _sentence(
     culprit: Operation,
     model: Model,
     named: Named,
-    held: Holdings,
+    possible: str | None,
 ) -> str:
     """One sentence: who did what, and what makes it impossible."""
     head = f"Process {culprit.process} {did(culprit, key)}"
@@ -93,15 +100,17 @@ def _sentence(
     reason = _gap(operations, culprit, model)
     if reason is not None:
         return f"{head}, {reason}."
-    if held.legal and held.legal != UNTOLD:
-        return f"{head}; {_legal(culprit, held)}."
-    return f"{head}; no legal order of the operations allows it."
+    return f"{head}; {possible or 'no legal order of the operations allows it'}."
 
 
-def _legal(culprit: Operation, held: Holdings) -> str:
-    values = " or ".join(held.legal)
-    observes = culprit.call.f in ("read", "get", "dequeue")
-    return f"legal here: {values}" if observes else f"possible then: {values}"
+def _possible(culprit: Operation, held: Holdings, partial: Partial) -> str | None:
+    """What would have been legal, or why the culprit is not, in words."""
+    values = " or ".join(held.legal) if held.legal != UNTOLD else ""
+    if values and culprit.call.f in ("read", "get", "dequeue"):
+        return f"legal here: {values}"
+    if partial.reason is not None:
+        return f"in the longest legal order of the others {partial.reason}"
+    return f"possible then: {values}" if values else None
 
 
 def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> str | None:
@@ -127,12 +136,16 @@ def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> s
 
 
 def _steps(
-    key: Value, shown: Sequence[Operation], culprit: Operation, model: Model, held: Holdings
+    key: Value,
+    shown: Sequence[Operation],
+    culprit: Operation,
+    model: Model,
+    possible: str | None,
 ) -> list[str]:
     """One sentence for each operation; the culprit's says when it was called and what was legal."""
     told = [step(item, key) for item in shown if item.index != culprit.index]
     reason = _gap(shown, culprit, model)
     words = f"Process {culprit.process} {did(culprit, key)}"
     words += f", called {reason}" if reason else ""
-    words += f"; {_legal(culprit, held)}" if held.legal and held.legal != UNTOLD else ""
+    words += f"; {possible}" if possible else ""
     return [*told, f"{words}."]

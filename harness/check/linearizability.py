@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness.check.catalogue import parse_model
@@ -30,12 +30,14 @@ IN_FULL = 3
 class Linearizability(CheckResult):
     """A verdict with its proof.
 
-    ``witness`` maps each key to an order of operation indices (VALID only): all operations that
+    ``witness`` maps each key that has one to an order of operation indices: all operations that
     returned, and those of the unanswered that must have taken effect. ``verify_witness`` verifies
-    it without the search.
+    it without the search. ``partial`` maps each key that was explained to the longest legal order
+    that stops short of the operation that is to blame.
     """
 
     witness: Mapping[Hashable, tuple[int, ...]] = field(default_factory=dict)
+    partial: Mapping[Hashable, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,11 @@ def check(
         judge(key, operations, model, budget, ENGINES[engine]) for key, operations in parts.items()
     ]
     took = (time.perf_counter() - began) * 1e3
-    anomalies = _explain(judged, model, limits)
+    anomalies, partial = _explain(judged, model, limits)
     explained = (time.perf_counter() - began) * 1e3 - took
-    return _result(history, judged, anomalies, took, explained)
+    result = _result(history, judged, anomalies, took, explained)
+    witness = {item.key: item.witness for item in judged if item.witness is not None}
+    return replace(result, witness=witness, partial=partial)
 
 
 def judge(
@@ -137,20 +141,29 @@ def _result(
         return Linearizability(NAME, Verdict.UNKNOWN, reason, (), figures, cut[0].limit)
     keys = f"{len(judged):,} key{'s' if len(judged) != 1 else ''}"
     reason = f"{len(history):,} operations on {keys} have a legal order that respects real time"
-    witness = {item.key: item.witness for item in judged if item.witness is not None}
-    return Linearizability(NAME, Verdict.VALID, reason, (), figures, None, witness)
+    return Linearizability(NAME, Verdict.VALID, reason, (), figures)
 
 
-def _explain(judged: Sequence[Judged], model: Model, limits: Limits) -> tuple[Anomaly, ...]:
-    """One anomaly for each object that fails, the earliest first; the first few in full."""
+def _explain(
+    judged: Sequence[Judged], model: Model, limits: Limits
+) -> tuple[tuple[Anomaly, ...], Mapping[Hashable, tuple[int, ...]]]:
+    """One anomaly for each object that fails, the earliest first; the first few in full.
+
+    Returns:
+        The anomalies, and for those in full the longest legal orders by key.
+    """
     bad = [(item, item.culprit) for item in judged if item.culprit is not None]
     bad.sort(key=lambda pair: (pair[1].end or 0, pair[1].index))
-    return tuple(
-        explain(cast("Value", item.key), item.operations, culprit, model, limits)
-        if place < IN_FULL
-        else brief(cast("Value", item.key), item.operations, culprit, model)
-        for place, (item, culprit) in enumerate(bad)
-    )
+    anomalies: list[Anomaly] = []
+    partial: dict[Hashable, tuple[int, ...]] = {}
+    for item, culprit in bad:
+        key = cast("Value", item.key)
+        if len(anomalies) < IN_FULL:
+            anomaly, partial[item.key] = explain(key, item.operations, culprit, model, limits)
+        else:
+            anomaly = brief(key, item.operations, culprit, model)
+        anomalies.append(anomaly)
+    return tuple(anomalies), partial
 
 
 def _show_key(key: Hashable) -> str:

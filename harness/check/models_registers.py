@@ -305,7 +305,7 @@ def _transact(state: State, action: Action, initial: Value) -> State | Refused:
         if f == "write":
             held[where] = value
         elif action.outcome is Outcome.OK and held.get(where, initial) != value:
-            return Refused(f"{show(where)} held", held.get(where, initial))
+            return Refused("it held", state)
     changed = ((where, value) for where, value in held.items() if value != initial)
     return tuple(sorted(changed, key=repr))
 
