@@ -12,9 +12,8 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 import reports
 from harness.core.run import RunRecord
+from tests.browser.chromium import chromium
 from tests.conftest import unavailable
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @dataclass(slots=True)
@@ -39,11 +38,10 @@ Open = Callable[..., Opened]
 def browser() -> Iterator[Browser]:
     # For a module, not the session: while it is open, Playwright's loop counts as running in this
     # thread, and no other test could run one of its own.
-    if not CHROMIUM.exists():
-        unavailable(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+    path = chromium()
     with sync_playwright() as playwright:
         try:
-            made = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except Error as error:
             unavailable(f"Chromium does not start: {error.message.splitlines()[0]}")
         yield made
