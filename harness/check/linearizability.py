@@ -10,7 +10,7 @@ from typing import cast
 from harness.check.catalogue import parse_model
 from harness.check.engines import ENGINES, Engine, scouted
 from harness.check.explain import brief, explain
-from harness.check.limits import Budget, LimitReached
+from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.models import Model
 from harness.check.problem import partition, pose
 from harness.check.witness import idle, weave
@@ -80,9 +80,11 @@ def check(
     limits = limits or Limits()
     budget = Budget(limits)
     parts = partition(history, model)
-    judged = [
-        judge(key, operations, model, budget, ENGINES[engine]) for key, operations in parts.items()
-    ]
+    with uncollected():
+        judged = [
+            judge(key, operations, model, budget, ENGINES[engine])
+            for key, operations in parts.items()
+        ]
     took = (time.perf_counter() - began) * 1e3
     anomalies, partial = _explain(judged, model, limits)
     explained = (time.perf_counter() - began) * 1e3 - took

@@ -40,13 +40,13 @@ def register(name: str, initial: Value, rules: RegisterRules, *, cas: bool) -> M
     functions = {"read", "get", "write", "put"} | ({"cas"} if cas else set())
 
     def action(operation: Operation) -> Action | None:
+        call = operation.call
+        if operation.outcome is Outcome.OK:
+            return Action(_NAMES.get(call.f, call.f), call.value, Outcome.OK, operation.result)
+        if operation.outcome is Outcome.FAIL and not rules.failed_cas_observes:
+            return None
         known = action_of(operation)
-        if known is None:
-            return None
-        if known.outcome is Outcome.FAIL and not rules.failed_cas_observes:
-            return None
-        f, value, outcome, result, _ = known
-        return Action(_NAMES.get(f, f), value, outcome, result)
+        return known and known._replace(f=_NAMES.get(call.f, call.f))
 
     def shape(action: Action) -> Shape:
         if action.f == "read" and action.result is None and not rules.nil_is_a_value:

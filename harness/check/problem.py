@@ -178,6 +178,7 @@ def pose(operations: Sequence[Operation], model: Model) -> Problem:
     )
 
 
+_TOTAL = int(Kind.TOTAL)
 _LOOKED_AT = (Kind.SEES, Kind.SEES_OTHER, Kind.MOVES)
 _LED_TO = (Kind.BLIND, Kind.MOVES)
 
@@ -186,15 +187,13 @@ def _mute(kinds: Sequence[int], at: Sequence[int], table: Table, model: Model) -
     """The state of all that is unseen, if only what is allowed everywhere is allowed there."""
     if model.project is any_state:
         return -1
+    if not {Kind.SEES_OTHER, Kind.LOOKS, Kind.OTHER}.isdisjoint(kinds):
+        return -1
     unseen = table.exactly(UNSEEN)
+    if unseen in at:
+        return -1
     for cls, kind in enumerate(kinds):
-        if kind in (Kind.SEES, Kind.MOVES):
-            speaks = at[cls] == unseen
-        elif kind == Kind.TOTAL:
-            speaks = table.next(unseen, cls) != (unseen,)
-        else:
-            speaks = kind not in (Kind.IDLE, Kind.BLIND)
-        if speaks:
+        if kind == _TOTAL and table.next(unseen, cls) != (unseen,):
             return -1
     return unseen
 
