@@ -117,7 +117,8 @@ class Node:
     @property
     def busy(self) -> bool:
         """Does somebody wait for an answer? Then :meth:`handle` should be called now and then."""
-        return bool(self._held or self._writes or self._forwards or self._reads or self._asked)
+        writes = self._held or self._writes or self._forwards
+        return bool(writes or self._reads or self._asked or self._ready)
 
     def handle(self, now_ms: int, events: Iterable[Event] = ()) -> list[Effect]:
         """What follows from a batch of events, and from the time."""
@@ -375,6 +376,13 @@ class Node:
         ]:
             self._reads.extend(self._asked.pop(context).reads)
         if self._reads:
-            due = [read for due_ms, read in self._reads if due_ms <= now]
-            self._reads = [item for item in self._reads if item[0] > now]
-            self._out.extend(Reply(read.ref, NO_LEADER) for read in due)
+            self._reads = self._patient(self._reads)
+        if self._ready:
+            patient = [(index, self._patient(reads)) for index, reads in self._ready]
+            self._ready = [(index, reads) for index, reads in patient if reads]
+
+    def _patient(self, reads: list[tuple[int, Read]]) -> list[tuple[int, Read]]:
+        """Those that can wait longer; the others are refused."""
+        now = self._now_ms
+        self._out += [Reply(read.ref, NO_LEADER) for due_ms, read in reads if due_ms <= now]
+        return [(due_ms, read) for due_ms, read in reads if due_ms > now]

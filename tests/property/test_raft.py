@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +17,7 @@ from target.raft.duties import Save
 from tests.datadriven.chaos import Chaos
 from tests.datadriven.world import Breach
 
+ROOT = Path(__file__).parents[2]
 DECISIONS = st.lists(st.integers(0, 1 << 24), min_size=100, max_size=600)
 
 
@@ -86,3 +91,27 @@ def test_snapshots_in_many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
             isinstance(effect, Save) and effect.reset for _, effect in chaos.world.events
         )
     assert installed > 0
+
+
+def test_the_same_numbers_give_the_same_events_whatever_the_hash_seed() -> None:
+    program = (
+        "import hashlib\n"
+        "from tests.datadriven.chaos import Chaos\n"
+        "from tests.property.test_raft import drawn\n"
+        "chaos = Chaos(5, (), 7)\n"
+        "chaos.play(drawn(7))\n"
+        "chaos.finish()\n"
+        "print(hashlib.sha256(repr(chaos.world.events).encode()).hexdigest())\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(digests) == 1
