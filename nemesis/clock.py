@@ -150,8 +150,8 @@ class ClockFault:
     def __init__(self, lie: Lie, holds: Holds[str]) -> None:
         self._lie = lie
         self._holds = holds
-        self._tallies: dict[str, Tally] = {}
-        self._starts: dict[str, int] = {}
+        self._lives: dict[str, dict[int, Tally]] = {}
+        """Of each node whose clock is skewed: the readings of each of its server's starts."""
         self._watch: asyncio.Task[None] | None = None
 
     async def begin(self, context: FaultContext) -> Resolved:
@@ -165,55 +165,73 @@ class ClockFault:
         self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
         while True:
             awake = await self._awake(context, lie.order)
-            fresh = [node for node in (*awake, *lie.order) if node not in self._tallies]
+            fresh = [node for node in (*awake, *lie.order) if node not in self._lives]
             await self._skew(context, tuple(dict.fromkeys(fresh))[:count])
             count = 1
             await until(self._seen, SHOW_LIMIT_S)
-            late = len(self._tallies) == len(lie.order)
-            if late or await self._seen() or await self._awake(context, self._tallies):
+            late = len(self._lives) == len(lie.order)
+            if late or await self._seen() or await self._awake(context, self._lives):
                 break
-        data: dict[str, Value] = {"who": lie.who, "nodes": tuple(self._tallies)}
-        return Resolved(f"{' '.join(self._tallies)} {lie.words}", data)
+        data: dict[str, Value] = {"who": lie.who, "nodes": tuple(self._lives)}
+        return Resolved(f"{' '.join(self._lives)} {lie.words}", data)
 
     async def _awake(self, context: FaultContext, nodes: Iterable[str]) -> list[str]:
         states = await self._states(context, nodes)
         return [node for node, state in states.items() if state.state == "running"]
 
     async def _states(self, context: FaultContext, nodes: Iterable[str]) -> dict[str, ProcessState]:
-        return {node: await context.cluster.processes.state(node) for node in nodes}
+        # More nodes may be taken while these are asked.
+        return {node: await context.cluster.processes.state(node) for node in tuple(nodes)}
 
     async def _skew(self, context: FaultContext, nodes: tuple[str, ...]) -> None:
         # From here on there is something to undo, whatever becomes of the call.
         self._holds.take(context.id, nodes)
-        self._tallies.update({node: Tally(_now_ns()) for node in nodes})
-        for node, state in (await self._states(context, nodes)).items():
-            self._starts[node] = state.starts
+        self._lives.update({node: {} for node in nodes})
+        before = await self._states(context, nodes)
+        since_ns = _now_ns()
         clocks, skew = context.cluster.clocks, self._lie.skew
         failed = await on_all(lambda node: clocks.skew(node, skew), nodes)
         if failed:
             raise EnvironmentFailure(f"clock not skewed: {first_words(failed)}")
         for node in nodes:
-            self._tallies[node] = Tally(self._tallies[node].since_ns, _now_ns())
+            # A server that stands still learns of it when it goes on, nobody knows when.
+            awake = before[node].state == "running"
+            self._lives[node][before[node].starts] = Tally(since_ns, _now_ns() if awake else None)
 
     async def _seen(self) -> bool:
-        return any(is_shown(self._lie.skew, tally) for tally in self._tallies.values())
+        skew = self._lie.skew
+        return any(is_shown(skew, tuple(lives.values())) for lives in self._lives.values())
 
     async def _read_on(self, context: FaultContext) -> None:
+        last_ns = _now_ns()
         for number in itertools.count():
             await asyncio.sleep(self._lie.pause_s(number))
             # One failed look is no reason to stop looking.
             with suppress(HarnessError, OSError, TimeoutError):
-                for node, reading in (await _read(context)).items():
-                    if node in self._tallies:
-                        self._tallies[node].add(reading)
+                now_ns = _now_ns()
+                await self._look(context, last_ns)
+                last_ns = now_ns
+
+    async def _look(self, context: FaultContext, last_ns: int) -> None:
+        """One reading of each clock; a server that was not there at ``last_ns`` started since."""
+        before = await self._states(context, self._lives)
+        known = {node: lives for node, lives in self._lives.items() if lives and node in before}
+        for node, lives in known.items():
+            lives.setdefault(before[node].starts, Tally(last_ns, None))
+        readings = await _read(context)
+        after = await self._states(context, known)
+        for node, lives in known.items():
+            starts = before[node].starts
+            # Between two equal counts of starts, the answer was of that life.
+            if node in readings and after[node].starts == starts:
+                lives[starts].add(readings[node])
 
     async def prove(self, context: FaultContext) -> Proof:
         """The clocks as read inside the nodes were wrong in the way that was asked for."""
         if not isinstance(context.target, HasLeader):
             return Proof(False, f"target {context.target.name} does not tell its clock")
-        states = await self._states(context, self._tallies)
-        restarted = [node for node, state in states.items() if state.starts != self._starts[node]]
-        return judge(self._lie.skew, self._tallies, restarted)
+        lives = {node: tuple(some.values()) for node, some in self._lives.items()}
+        return judge(self._lie.skew, lives)
 
     async def end(self, context: FaultContext) -> Proof:
         """True clocks again; healed when each node that answers reads the true time."""
@@ -222,7 +240,7 @@ class ClockFault:
             watch.cancel()
         self._holds.release(context.id)
         clocks, held = context.cluster.clocks, self._holds.of_others(context.id)
-        free = [node for node in self._tallies if node not in held]
+        free = [node for node in self._lives if node not in held]
         failed = await on_all(lambda node: clocks.skew(node, ClockSkew()), free)
         if watch is not None:
             # After the clocks: an error of the watch must not stand between them and the heal.
@@ -236,7 +254,7 @@ class ClockFault:
         """Waits for each node to read the true time, to be down, or to be another fault's."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + HEAL_LIMIT_S
-        wrong: dict[str, Value] = dict.fromkeys(self._tallies)
+        wrong: dict[str, Value] = dict.fromkeys(self._lives)
         true: dict[str, Value] = {}
         down: dict[str, str] = {}
         while wrong:

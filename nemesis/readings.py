@@ -6,7 +6,7 @@ offset from the true time; a claim is believed when the interval allows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.faults import Proof
@@ -36,14 +36,20 @@ class Reading:
 
 @dataclass(slots=True)
 class Tally:
-    """All readings of one node. Its skew came into force between ``since`` and ``until``."""
+    """All readings of one life of a server, which began to lie between ``since`` and ``until``.
+
+    A server that starts under a skew counts a drift from its start. ``until_ns`` is None as long
+    as it has not answered: then nobody knows whether its clock is there already.
+    """
 
     since_ns: int = 0
-    until_ns: int = 0
+    until_ns: int | None = 0
     readings: list[Reading] = field(default_factory=list)
 
     def add(self, reading: Reading) -> None:
         """Keeps a reading that was asked for after the skew was in force."""
+        if self.until_ns is None:
+            self.until_ns = reading.ended_ns
         if reading.began_ns >= self.until_ns:
             self.readings.append(reading)
 
@@ -54,35 +60,38 @@ def agrees(reading: Reading, offset_ns: int, more_ns: int = 0) -> bool:
     return reading.low_ns - SLACK_NS <= high and low <= reading.high_ns + SLACK_NS
 
 
-def judge(skew: ClockSkew, tallies: Mapping[str, Tally], restarted: Collection[str] = ()) -> Proof:
+def judge(skew: ClockSkew, lives: Mapping[str, Sequence[Tally]]) -> Proof:
     """Whether the clocks of some nodes were seen to be wrong in the way of ``skew``.
 
     At least one must have shown it, and none the contrary. Of a node that is paused or killed by
-    another fault too little may be heard to tell; one that ``restarted`` meanwhile counts its
-    drift from then on, so that what it shows is no contradiction.
+    another fault too little may be heard to tell. ``lives`` are those of each node's server.
     """
-    views = {node: _view(skew, tally) for node, tally in tallies.items()}
+    views = {node: _view(skew, some) for node, some in lives.items()}
     seen = [node for node, view in views.items() if view == SHOWN]
-    honest = [node for node, view in views.items() if view == HONEST and node not in restarted]
-    rest = [node for node in views if node not in seen and node not in honest]
+    honest = [node for node, view in views.items() if view == HONEST]
+    rest = [node for node, view in views.items() if view == UNCLEAR]
+    offsets = {
+        node: tuple(reading.middle_ms for tally in some for reading in tally.readings)
+        for node, some in lives.items()
+    }
     figures: dict[str, Value] = {
-        "readings": sum(len(tally.readings) for tally in tallies.values()),
+        "readings": sum(map(len, offsets.values())),
         "offsets_ms": freeze(
-            {node: _extremes(tally) for node, tally in tallies.items() if tally.readings}
+            {node: (min(all_), max(all_)) for node, all_ in offsets.items() if all_}
         ),
     }
     if honest:
         return Proof(False, f"not seen on the clock of {' '.join(honest)}", figures)
     if not seen:
         return Proof(False, f"too little was heard of {' '.join(rest)}", figures)
-    spans = ", ".join(f"{node} {_span(tallies[node])}" for node in seen)
+    spans = ", ".join(f"{node} {_span(offsets[node])}" for node in seen)
     more = f"; too little was heard of {' '.join(rest)}" if rest else ""
     return Proof(True, f"clock read inside the server: {spans}{more}", figures)
 
 
-def is_shown(skew: ClockSkew, tally: Tally) -> bool:
-    """Whether the clock has been seen to be wrong as asked."""
-    return _view(skew, tally) == SHOWN
+def is_shown(skew: ClockSkew, lives: Sequence[Tally]) -> bool:
+    """Whether a node's clock has been seen to be wrong as asked."""
+    return _view(skew, lives) == SHOWN
 
 
 SHOWN, HONEST, UNCLEAR = "shown", "honest", "unclear"
@@ -91,7 +100,12 @@ STROBE_READINGS = 8
 """So many in one of the strobe's two states alone are no chance: 1 in 128."""
 
 
-def _view(skew: ClockSkew, tally: Tally) -> str:
+def _view(skew: ClockSkew, lives: Sequence[Tally]) -> str:
+    views = [_view_of_life(skew, tally) for tally in lives]
+    return next((view for view in (SHOWN, HONEST) if view in views), UNCLEAR)
+
+
+def _view_of_life(skew: ClockSkew, tally: Tally) -> str:
     readings = tally.readings
     wrong = [reading for reading in readings if not agrees(reading, 0)]
     if skew.strobe_ns:
@@ -109,18 +123,12 @@ def _fits(skew: ClockSkew, reading: Reading, tally: Tally) -> bool:
     """An offset stays; a drift makes of the least to the most time that can have passed so much."""
     if skew.offset_ns:
         return agrees(reading, skew.offset_ns)
-    shortest = reading.began_ns - tally.until_ns
+    shortest = reading.began_ns - (tally.until_ns or 0)
     longest = reading.ended_ns - tally.since_ns
     start = round((skew.rate - 1) * shortest)
     return agrees(reading, start, round((skew.rate - 1) * longest) - start)
 
 
-def _extremes(tally: Tally) -> tuple[Value, ...]:
-    offsets = [reading.middle_ms for reading in tally.readings]
-    return (min(offsets), max(offsets))
-
-
-def _span(tally: Tally) -> str:
-    offsets = [reading.middle_ms for reading in tally.readings]
+def _span(offsets: Sequence[int]) -> str:
     low, high = min(offsets), max(offsets)
     return f"{low:+d} ms" if low == high else f"{low:+d} to {high:+d} ms"

@@ -27,7 +27,7 @@ MEASURED = 3
 """Round trips are measured on so many links: the others are treated by the same rules."""
 TRIP_LIMIT_S = 1.0
 HEAL_LIMIT_S = 8.0
-BURSTS = 12
+BURSTS = 8
 """Rounds of probes that are sent over lossy links on which nothing was lost yet."""
 ENOUGH = 120
 """Packets: at a loss of 10 % the chance that all of them pass is 3 in a million."""
@@ -91,6 +91,9 @@ class Treatment:
 class _Shaped:
     """What slow and lossy links have in common: the choice of links, and counters before."""
 
+    which: int
+    """Which of the two counters of a link tells of it: packets delayed (0), packets lost (1)."""
+
     def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
         self._treatment = treatment
         self._holds = holds
@@ -102,16 +105,16 @@ class _Shaped:
 
         Later another fault may cut them, and then nothing would show what was done to them.
         """
-        treatment, network = self._treatment, context.cluster.network
-        node, leader = await self._choose(context)
-        links = treatment.links(node)
-        await self._measure(context, links)
-        self._before = await network.shaped()
-        # From here on there is something to undo, whatever becomes of the call.
-        self._links = links
-        self._holds.take(context.id, links)
-        await network.shape(context.id, dict.fromkeys(sorted(links), treatment.behaviour))
-        await self._try_out(network)
+        treatment = self._treatment
+        deadline = asyncio.get_running_loop().time() + LEADER_WAIT_S
+        while True:
+            node, leader = await self._choose(context, deadline)
+            await self._shape(context, treatment.links(node))
+            late = asyncio.get_running_loop().time() >= deadline
+            if late or self._counted(await context.cluster.network.shaped()):
+                break
+            # Another fault cut these links in the meantime: there may be better ones.
+            await self._withdraw(context)
         data: dict[str, Value] = {"where": treatment.where}
         if treatment.where != "all":
             data["nodes"] = (node,)
@@ -119,26 +122,34 @@ class _Shaped:
             data["leader"] = leader
         return Resolved(treatment.words(node, leader), data)
 
-    async def _choose(self, context: FaultContext) -> tuple[str, str | None]:
+    async def _choose(self, context: FaultContext, deadline: float) -> tuple[str, str | None]:
         """(the node, the leader if it was meant): the first one that is not cut off.
 
         Waits for the leader, and for a node that is not cut off, if there is none.
         """
         treatment = self._treatment
         order = treatment.order
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + LEADER_WAIT_S
+        every = between(order, order) - {(node, node) for node in order}
         while True:
             leader = await context.leader(0.4) if treatment.where == "leader" else None
             candidates = order if treatment.where != "leader" else filter(None, (leader,))
-            every = between(order, order) - {(node, node) for node in order}
             passed = await context.cluster.network.probe(tuple(sorted(every)), 0.3)
             for node in candidates:
                 if any(passed.get(link) for link in treatment.links(node)):
                     return node, leader
-            if loop.time() >= deadline:
+            if asyncio.get_running_loop().time() >= deadline:
                 return leader or order[0], leader
             await asyncio.sleep(0.1)
+
+    async def _shape(self, context: FaultContext, links: frozenset[Link]) -> None:
+        network = context.cluster.network
+        await self._measure(context, links)
+        self._before = await network.shaped()
+        # From here on there is something to undo, whatever becomes of the call.
+        self._links = links
+        self._holds.take(context.id, links)
+        await network.shape(context.id, dict.fromkeys(sorted(links), self._treatment.behaviour))
+        await self._try_out(network)
 
     async def _measure(self, context: FaultContext, links: frozenset[Link]) -> None:
         """What has to be known before anything is done."""
@@ -150,12 +161,12 @@ class _Shaped:
         await context.cluster.network.shape(context.id, {})
         self._holds.release(context.id)
 
-    def _counted(self, after: Mapping[Link, tuple[int, int]], which: int) -> int:
-        """Packets delayed (0) or lost (1) on the treated links since the beginning."""
-        return _counted(self._before, after, self._links, which)
+    def _counted(self, after: Mapping[Link, tuple[int, int]]) -> int:
+        """Packets delayed or lost on the treated links since the beginning."""
+        return _counted(self._before, after, self._links, self.which)
 
-    async def _quiet(self, context: FaultContext, which: int) -> bool:
-        """Nothing is delayed (0) or lost (1) any more on links that no other fault of ours treats.
+    async def _quiet(self, context: FaultContext) -> bool:
+        """Nothing is delayed or lost any more on links that no other fault of ours treats.
 
         As many packets are sent as make it all but impossible that chance spares them all.
         """
@@ -169,11 +180,13 @@ class _Shaped:
             open_links = frozenset(link for link in open_links if passed.get(link))
         after = await network.shaped()
         free -= self._holds.of_others(context.id)
-        return _counted(before, after, free, which) == 0
+        return _counted(before, after, free, self.which) == 0
 
 
 class SlowFault(_Shaped):
     """Delay and jitter on links."""
+
+    which = 0
 
     def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
         super().__init__(treatment, holds)
@@ -196,7 +209,7 @@ class SlowFault(_Shaped):
         if not self._links:
             return Proof(False, "nothing was delayed")
         network = context.cluster.network
-        delayed = self._counted(await network.shaped(), 0)
+        delayed = self._counted(await network.shaped())
         now = self._slow_trips | await _round_trips(network, frozenset(self._trips))
         pairs = {link: (self._trips[link], trip) for link, trip in now.items()}
         quick = [
@@ -246,7 +259,7 @@ class SlowFault(_Shaped):
         if now:
             return Proof(True, f"round trips take {_ms(max(now.values()))} ms again")
         # Cut off by another fault: what does not pass cannot be timed, but it can be counted.
-        if await self._quiet(context, 0):
+        if await self._quiet(context):
             return Proof(True, "no packet is delayed any more")
         return Proof(False, "packets are still delayed")
 
@@ -259,13 +272,16 @@ class SlowFault(_Shaped):
 class LossFault(_Shaped):
     """Links that lose packets at random."""
 
+    which = 1
+
     def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
         super().__init__(treatment, holds)
         self._bursts = 0
 
     async def _try_out(self, network: NetworkControl) -> None:
         """Probes until one is lost: on a quiet link chance may spare all that the system sends."""
-        while self._bursts < BURSTS and not self._counted(await network.shaped(), 1):
+        self._bursts = 0
+        while self._bursts < BURSTS and not self._counted(await network.shaped()):
             await network.probe(tuple(sorted(self._links)), 0.2)
             self._bursts += 1
 
@@ -273,7 +289,7 @@ class LossFault(_Shaped):
         """Packets were lost."""
         if not self._links:
             return Proof(False, "nothing was lossy")
-        lost = self._counted(await context.cluster.network.shaped(), 1)
+        lost = self._counted(await context.cluster.network.shaped())
         figures: dict[str, Value] = {
             "lost": lost,
             "links": len(self._links),
@@ -290,7 +306,7 @@ class LossFault(_Shaped):
         await self._withdraw(context)
 
         # The first look may still count what was under way.
-        if await self._quiet(context, 1) or await self._quiet(context, 1):
+        if await self._quiet(context) or await self._quiet(context):
             return Proof(True, "no packet is lost any more")
         return Proof(False, "packets are still lost")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec, Proof
@@ -17,12 +18,13 @@ from harness.core.protocols import FaultContext, ProcessState, Resolved
 from harness.core.values import Value, freeze
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.roles import LEADER_WAIT_S, bracket, choose, leader_words
+from nemesis.roles import LEADER_WAIT_S, bracket, choose, count_of, leader_words
 from nemesis.waiting import first_words, on_all, until
 
 VICTIM_WAIT_S = LEADER_WAIT_S
 """How long a fault waits for a server that it can hit: others may be down for another fault."""
 HEAL_LIMIT_S = 10.0
+SIGNAL_LIMIT_S = 2.0
 
 WHO: Mapping[str, str] = {
     "one": "one node, whichever",
@@ -58,8 +60,11 @@ class Aim:
 
     def words(self, nodes: Iterable[str], signal: str, leader: str | None) -> str:
         """``n4 SIGKILL (leader was n4)``."""
+        hit = tuple(nodes)
         many = self.who if self.who not in ("one", "leader") else ""
-        return f"{' '.join(nodes)} {signal}" + bracket(many, leader_words(leader))
+        if many and len(hit) < count_of(self.who, len(self.order)):
+            many += ": no more could be hit"
+        return f"{' '.join(hit)} {signal}" + bracket(many, leader_words(leader))
 
 
 async def _pick(
@@ -212,12 +217,21 @@ class PauseFault:
         self._holds.take(context.id, nodes)
         failed = await on_all(processes.pause, nodes)
         for node in nodes:
-            state = await processes.state(node)
-            if state.state == "stopped":
-                self._stopped[node] = state.pid
-            elif state.state == "running":
+            if not await until(partial(self._is_down, context, node), SIGNAL_LIMIT_S):
                 why = first_words({node: failed[node]}) if node in failed else f"{node} runs on"
                 raise EnvironmentFailure(f"not paused: {why}")
+
+    async def _is_down(self, context: FaultContext, node: str) -> bool:
+        """Stopped, which is noted, or killed: a process on its way out may be neither for a moment,
+        and one that was started at that moment did not hear the signal.
+        """
+        processes = context.cluster.processes
+        state = await processes.state(node)
+        if state.state == "stopped":
+            self._stopped[node] = state.pid
+        elif state.state == "running":
+            await on_all(processes.pause, (node,))
+        return state.state != "running"
 
     async def prove(self, context: FaultContext) -> Proof:
         """Each stood still at the beginning, and does so now or was killed in between."""

@@ -213,6 +213,7 @@ class FakeProcesses(Faulty):
     sleepless: set[str] = field(default_factory=set)
     barren: set[str] = field(default_factory=set)
     """Their servers end at once when they are started."""
+    booted: dict[str, float] = field(default_factory=dict)
     _pids: int = 1000
 
     async def launch(self, node: str, spec: ServerSpec) -> None:
@@ -227,6 +228,7 @@ class FakeProcesses(Faulty):
                 self.states[node] = ProcessState("gone", None, before.starts + 1)
             else:
                 self.states[node] = ProcessState("running", self._pids, before.starts + 1)
+                self.booted[node] = _now()
         await moment()
 
     async def kill(self, node: str) -> None:
@@ -275,8 +277,10 @@ class FakeClocks(Faulty):
             self.skews.pop(node, None)
         await moment()
 
-    def wall_ns(self, node: str) -> int:
+    def wall_ns(self, node: str, booted: float) -> int:
+        """A server counts a drift from its own start, or from the skew's if that was later."""
         skew, since = self.skews.get(node, (ClockSkew(), 0.0))
+        since = max(since, booted)
         if self.deaf:
             skew = ClockSkew()
         elapsed = round((_now() - since) * 1e9)
@@ -357,7 +361,7 @@ class FakeTarget:
                 "leader" if node == leader else "follower",
                 3,
                 leader,
-                self.cluster.clocks.wall_ns(node),
+                self.cluster.clocks.wall_ns(node, self.cluster.processes.booted.get(node, 0)),
             )
             for node, state in states.items()
             if state.state == "running"

@@ -203,6 +203,19 @@ def test_a_pause_looks_for_a_server_that_runs() -> None:
     run(story())
 
 
+def test_fewer_are_there_than_were_meant() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        kill = Kill().fault(FaultSpec("kill", aim("majority")))
+        pause = Pause().fault(FaultSpec("pause", aim("all")))
+        await kill.begin(context(cluster, name="K1"))
+        resolved = await pause.begin(context(cluster, name="Z1"))
+        assert resolved.words == "n5 n4 SIGSTOP (all: no more could be hit)"
+
+    run(story())
+
+
 def test_a_pause_waits_until_a_server_runs() -> None:
     cluster = FakeCluster()
 
