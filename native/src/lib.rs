@@ -1,0 +1,126 @@
+//! `harness.check._native`: the searches of the linearizability checker, compiled.
+
+mod antichain;
+mod groups;
+mod masks;
+mod openings;
+mod problem;
+mod trails;
+mod wgl;
+mod witness;
+
+use crate::problem::{Host, Kind, Problem, World, NONE};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// Counted up whenever the two sides of the interface change together.
+const INTERFACE: u32 = 1;
+
+/// Python, asked with its lock held.
+struct Asked {
+    next: Py<PyAny>,
+    look: Option<Py<PyAny>>,
+}
+
+impl Host for Asked {
+    type Error = PyErr;
+
+    fn next(&mut self, state: u32, cls: u32) -> PyResult<Vec<u32>> {
+        Python::attach(|py| self.next.bind(py).call1((state, cls))?.extract())
+    }
+
+    fn look(&mut self) -> PyResult<()> {
+        Python::attach(|py| {
+            py.check_signals()?;
+            match &self.look {
+                Some(look) => look.bind(py).call0().map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// A problem in this side's memory, with its transition table: `harness.check.problem.Problem`.
+#[pyclass(module = "harness.check._native")]
+struct Core {
+    problem: Problem,
+    world: World<Asked>,
+}
+
+#[pymethods]
+impl Core {
+    /// Copies a problem. Raises ValueError if its numbers do not fit together.
+    #[new]
+    fn new(problem: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let states = |name: &str| -> PyResult<Vec<u32>> {
+            let states: Vec<i64> = problem.getattr(name)?.extract()?;
+            states.into_iter().map(state).collect()
+        };
+        let kinds: Vec<u8> = problem.getattr("kinds")?.extract()?;
+        let kinds: Option<Vec<Kind>> = kinds.into_iter().map(Kind::of).collect();
+        let posed = Problem {
+            classes: problem.getattr("classes")?.extract()?,
+            returned: problem.getattr("returned")?.extract()?,
+            events: problem.getattr("events")?.extract()?,
+            kinds: kinds.ok_or_else(|| PyValueError::new_err("an unknown kind"))?,
+            at: states("at")?,
+            to: states("to")?,
+            initial: problem.getattr("initial")?.extract()?,
+            mute: state(problem.getattr("mute")?.extract()?)?,
+            commutes: problem.getattr("commutes")?.extract()?,
+        };
+        if let Some(fault) = posed.fault() {
+            return Err(PyValueError::new_err(fault));
+        }
+        let next = problem.getattr("table")?.getattr("next")?.unbind();
+        let world = World::new(Asked { next, look: None }, posed.kinds.len());
+        Ok(Core { problem: posed, world })
+    }
+
+    /// The antichain: (order | None, dead | None, visited, widest).
+    fn search(&mut self, py: Python<'_>, look: Py<PyAny>) -> PyResult<Solution> {
+        self.world.host.look = Some(look);
+        let Core { problem, world } = self;
+        let found = py.detach(|| {
+            let found = antichain::search(problem, world)?;
+            let order = match &found.steps {
+                Some(steps) => Some(witness::linearization(problem, world, steps)?),
+                None => None,
+            };
+            Ok::<_, PyErr>((order, found.dead, found.visited, found.widest))
+        })?;
+        match found {
+            (Some(Err(operation)), ..) => {
+                Err(PyValueError::new_err(format!("nothing explains operation {operation}")))
+            }
+            (Some(Ok(order)), dead, visited, widest) => Ok((Some(order), dead, visited, widest)),
+            (None, dead, visited, widest) => Ok((None, dead, visited, widest)),
+        }
+    }
+
+    /// Depth first: (order | None, finished, blocked, steps).
+    #[pyo3(signature = (look, patience=None))]
+    fn walk(&mut self, py: Python<'_>, look: Py<PyAny>, patience: Option<u64>) -> PyResult<Walked> {
+        self.world.host.look = Some(look);
+        let Core { problem, world } = self;
+        let walk = py.detach(|| wgl::walk(problem, world, patience))?;
+        Ok((walk.order, walk.finished, walk.blocked, walk.steps))
+    }
+}
+
+type Solution = (Option<Vec<u32>>, Option<u32>, u64, usize);
+type Walked = (Option<Vec<u32>>, bool, i64, u64);
+
+/// A state's number; -1 is none.
+fn state(number: i64) -> PyResult<u32> {
+    if number == -1 {
+        return Ok(NONE);
+    }
+    u32::try_from(number).map_err(|_| PyValueError::new_err("a state out of range"))
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("INTERFACE", INTERFACE)?;
+    module.add_class::<Core>()
+}

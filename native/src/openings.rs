@@ -1,0 +1,330 @@
+//! What is open at one moment of a search: the counterpart of `harness.check.openings`.
+//!
+//! Operations that will return have a slot, a bit in the masks of a configuration. Operations that
+//! never return are counted by class: each class has a field of bits in packed counts.
+
+use crate::masks::Mask;
+use crate::problem::{Host, Kind, Next, Problem, World};
+use rustc_hash::FxHashMap;
+
+/// A step of an operation with a slot.
+#[derive(Clone, Copy)]
+pub struct Opening {
+    pub slot: u32,
+    /// The state after it, or its class where the table has to be asked.
+    pub to: u32,
+    pub operation: u32,
+}
+
+/// A class of unanswered operations. Its count is in `bits` of a word; the highest is a guard that
+/// no count reaches, so that a subtraction in one field does not borrow from the next.
+pub struct Lost {
+    pub cls: u32,
+    pub called: u64,
+    pub word: usize,
+    pub shift: u32,
+    pub bits: u32,
+}
+
+impl Lost {
+    /// Whether an operation of the class is left to be spent.
+    #[inline(always)]
+    pub fn left<M: Mask>(&self, spent: &M) -> bool {
+        let count = spent.words()[self.word] >> self.shift & ((1 << (self.bits - 1)) - 1);
+        count < self.called
+    }
+
+    /// Counts with one more spent.
+    #[inline(always)]
+    pub fn spend<M: Mask>(&self, spent: &M) -> M {
+        let mut spent = spent.clone();
+        spent.words_mut()[self.word] += 1 << self.shift;
+        spent
+    }
+}
+
+/// Where the counts of unanswered operations go.
+pub struct Fields {
+    lost: Vec<(u32, usize, u32, u32)>,
+    pub words: usize,
+}
+
+impl Fields {
+    /// One field for each class of unanswered operations that are worth counting: those whose
+    /// effect somebody can notice.
+    pub fn of(problem: &Problem) -> Fields {
+        let mut counts: FxHashMap<u32, u64> = FxHashMap::default();
+        let mut order = Vec::new();
+        for (operation, cls) in problem.classes.iter().enumerate() {
+            if !problem.returned[operation] && counted(problem, *cls) {
+                let count = counts.entry(*cls).or_insert(0);
+                if *count == 0 {
+                    order.push(*cls);
+                }
+                *count += 1;
+            }
+        }
+        let (mut word, mut shift) = (0, 0);
+        let mut lost = Vec::new();
+        for cls in order {
+            let bits = u64::BITS - counts[&cls].leading_zeros() + 1;
+            if shift + bits > u64::BITS {
+                (word, shift) = (word + 1, 0);
+            }
+            lost.push((cls, word, shift, bits));
+            shift += bits;
+        }
+        Fields { words: word + 1, lost }
+    }
+}
+
+/// Unanswered operations that change nothing, or lead into the mute state, are as good as such
+/// that never took effect.
+fn counted(problem: &Problem, cls: u32) -> bool {
+    match problem.kinds[cls as usize] {
+        Kind::Blind | Kind::Moves => problem.to[cls as usize] != problem.mute,
+        kind => !kind.observes(),
+    }
+}
+
+/// The open operations, filed by what they can do.
+pub struct Openings<M> {
+    words: usize,
+    free_slots: Vec<u32>,
+    slots: u32,
+    slot_of: Vec<u32>,
+    pub observers: M,
+    pub total: M,
+    pub sees: FxHashMap<u32, M>,
+    sees_other: FxHashMap<u32, M>,
+    any_other: M,
+    others: usize,
+    lookers: Vec<Opening>,
+    pub blind: Vec<Opening>,
+    pub moves: FxHashMap<u32, Vec<Opening>>,
+    pub asking: Vec<Opening>,
+    pub lost: Vec<Lost>,
+    place_of: FxHashMap<u32, usize>,
+    pub guards: M,
+    /// Places in `lost`, with the state after them; by the state they leave; to be asked.
+    pub lost_blind: Vec<(usize, u32)>,
+    pub lost_moves: FxHashMap<u32, Vec<(usize, u32)>>,
+    pub lost_asking: Vec<usize>,
+}
+
+impl<M: Mask> Openings<M> {
+    pub fn new(problem: &Problem, fields: &Fields, words: usize) -> Self {
+        let mut guards = M::zero(words);
+        let mut lost = Vec::new();
+        let mut place_of = FxHashMap::default();
+        for &(cls, word, shift, bits) in &fields.lost {
+            guards.words_mut()[word] |= 1 << (shift + bits - 1);
+            place_of.insert(cls, lost.len());
+            lost.push(Lost { cls, called: 0, word, shift, bits });
+        }
+        Openings {
+            words,
+            free_slots: Vec::new(),
+            slots: 0,
+            slot_of: vec![0; problem.classes.len()],
+            observers: M::zero(words),
+            total: M::zero(words),
+            sees: FxHashMap::default(),
+            sees_other: FxHashMap::default(),
+            any_other: M::zero(words),
+            others: 0,
+            lookers: Vec::new(),
+            blind: Vec::new(),
+            moves: FxHashMap::default(),
+            asking: Vec::new(),
+            lost,
+            place_of,
+            guards,
+            lost_blind: Vec::new(),
+            lost_moves: FxHashMap::default(),
+            lost_asking: Vec::new(),
+        }
+    }
+
+    pub fn slot(&self, operation: u32) -> u32 {
+        self.slot_of[operation as usize]
+    }
+
+    /// Gives an operation that will return a slot, and files it under what it can do.
+    pub fn open(&mut self, problem: &Problem, operation: u32, cls: u32) {
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
+        self.slot_of[operation as usize] = slot;
+        let (at, to) = (problem.at[cls as usize], problem.to[cls as usize]);
+        let kind = problem.kinds[cls as usize];
+        if kind.observes() {
+            self.observers.set(slot);
+        }
+        let words = self.words;
+        match kind {
+            Kind::Sees => {
+                self.sees.entry(at).or_insert_with(|| M::zero(words)).set(slot);
+            }
+            Kind::SeesOther => {
+                self.sees_other.entry(at).or_insert_with(|| M::zero(words)).set(slot);
+                self.any_other.set(slot);
+                self.others += 1;
+            }
+            Kind::Idle | Kind::Looks => self.lookers.push(Opening { slot, to: cls, operation }),
+            Kind::Blind => {
+                self.total.set(slot);
+                self.blind.push(Opening { slot, to, operation });
+            }
+            Kind::Moves => {
+                self.moves.entry(at).or_default().push(Opening { slot, to, operation });
+            }
+            Kind::Total | Kind::Other => {
+                if kind == Kind::Total {
+                    self.total.set(slot);
+                }
+                self.asking.push(Opening { slot, to: cls, operation });
+            }
+        }
+    }
+
+    /// The inverse of `open`.
+    pub fn close(&mut self, problem: &Problem, operation: u32, cls: u32) {
+        let slot = self.slot(operation);
+        self.free_slots.push(slot);
+        self.observers.unset(slot);
+        self.total.unset(slot);
+        let at = problem.at[cls as usize];
+        match problem.kinds[cls as usize] {
+            Kind::Sees => {
+                drop_bit(&mut self.sees, at, slot);
+            }
+            Kind::SeesOther => {
+                drop_bit(&mut self.sees_other, at, slot);
+                self.any_other.unset(slot);
+                self.others -= 1;
+            }
+            Kind::Idle | Kind::Looks => drop_slot(&mut self.lookers, slot),
+            Kind::Blind => drop_slot(&mut self.blind, slot),
+            Kind::Moves => {
+                if let Some(list) = self.moves.get_mut(&at) {
+                    drop_slot(list, slot);
+                    if list.is_empty() {
+                        self.moves.remove(&at);
+                    }
+                }
+            }
+            Kind::Total | Kind::Other => drop_slot(&mut self.asking, slot),
+        }
+    }
+
+    /// Counts an operation that nobody saw the end of (rule 3).
+    pub fn lose(&mut self, problem: &Problem, cls: u32) {
+        let Some(&place) = self.place_of.get(&cls) else { return };
+        self.lost[place].called += 1;
+        if self.lost[place].called > 1 {
+            return;
+        }
+        let (at, to) = (problem.at[cls as usize], problem.to[cls as usize]);
+        match problem.kinds[cls as usize] {
+            Kind::Blind => self.lost_blind.push((place, to)),
+            Kind::Moves => self.lost_moves.entry(at).or_default().push((place, to)),
+            _ => self.lost_asking.push(place),
+        }
+    }
+
+    /// The open observers that a state allows.
+    pub fn granted<H: Host>(&self, world: &mut World<H>, state: u32) -> Result<M, H::Error> {
+        let mut granted = match self.sees.get(&state) {
+            Some(mask) => mask.clone(),
+            None => M::zero(self.words),
+        };
+        if self.others > 0 {
+            match self.sees_other.get(&state) {
+                Some(refused) => granted.join(&self.any_other.without(refused)),
+                None => granted.join(&self.any_other),
+            }
+        }
+        for looker in &self.lookers {
+            if world.next(state, looker.to)? != Next::Refused {
+                granted.set(looker.slot);
+            }
+        }
+        Ok(granted)
+    }
+
+    /// The blind steps that rule 5 does not rule out for all configurations at once.
+    pub fn worthwhile(&self, slot: u32, blind: &mut Vec<Opening>, lost: &mut Vec<(usize, u32)>) {
+        let anything = self.others > 0
+            || !(self.lookers.is_empty() && self.asking.is_empty() && self.lost_asking.is_empty());
+        let wanted = |state: &u32| {
+            anything
+                || self.sees.contains_key(state)
+                || self.moves.contains_key(state)
+                || self.lost_moves.contains_key(state)
+        };
+        blind.clear();
+        blind.extend(self.blind.iter().filter(|one| one.slot == slot || wanted(&one.to)));
+        lost.clear();
+        lost.extend(self.lost_blind.iter().filter(|one| wanted(&one.1)));
+    }
+
+    /// Whether a step other than a blind one leads on from a state (true when in doubt).
+    pub fn enables<H: Host>(
+        &self,
+        world: &mut World<H>,
+        problem: &Problem,
+        state: u32,
+        used: &M,
+    ) -> Result<bool, H::Error> {
+        if state == problem.mute {
+            return Ok(false);
+        }
+        if self.lost_moves.contains_key(&state) {
+            return Ok(true);
+        }
+        if let Some(moves) = self.moves.get(&state) {
+            if moves.iter().any(|one| !used.has(one.slot)) {
+                return Ok(true);
+            }
+        }
+        if problem.commutes {
+            return Ok(self.others_than_total(problem, used));
+        }
+        let asked = self.asking.iter().filter(|one| !used.has(one.slot)).map(|one| one.to);
+        let lost = self.lost_asking.iter().map(|place| self.lost[*place].cls);
+        for cls in asked.chain(lost) {
+            let next = world.next(state, cls)?;
+            if next != Next::Refused && next != Next::One(problem.mute) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether anything is open, or lost, that is no total operation (rule 8).
+    fn others_than_total(&self, problem: &Problem, used: &M) -> bool {
+        let total = |cls: u32| problem.kinds[cls as usize] == Kind::Total;
+        self.observers.exceeds(used)
+            || !self.moves.is_empty()
+            || !self.lost_moves.is_empty()
+            || self.asking.iter().any(|one| !total(one.to) && !used.has(one.slot))
+            || self.lost_asking.iter().any(|place| !total(self.lost[*place].cls))
+    }
+}
+
+fn drop_bit<M: Mask>(masks: &mut FxHashMap<u32, M>, key: u32, slot: u32) {
+    if let Some(mask) = masks.get_mut(&key) {
+        mask.unset(slot);
+        if mask.is_zero() {
+            masks.remove(&key);
+        }
+    }
+}
+
+fn drop_slot(list: &mut Vec<Opening>, slot: u32) {
+    if let Some(place) = list.iter().position(|one| one.slot == slot) {
+        list.remove(place);
+    }
+}
