@@ -24,6 +24,7 @@ from nemesis.waiting import first_words, on_all, until
 
 HEAL_LIMIT_S = 8.0
 SHOW_LIMIT_S = 2.0
+WAKE_LIMIT_S = 8.0
 ASK_S = 0.3
 
 _KINDS: Mapping[str, str] = {
@@ -163,6 +164,8 @@ class ClockFault:
         lie = self._lie
         count = count_of(lie.who, len(lie.order))
         self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
+        # While another fault holds all of them down there is no clock to lie.
+        await until(lambda: self._any_awake(context, lie.order), WAKE_LIMIT_S)
         while True:
             awake = await self._awake(context, lie.order)
             fresh = [node for node in (*awake, *lie.order) if node not in self._lives]
@@ -174,6 +177,9 @@ class ClockFault:
                 break
         data: dict[str, Value] = {"who": lie.who, "nodes": tuple(self._lives)}
         return Resolved(f"{' '.join(self._lives)} {lie.words}", data)
+
+    async def _any_awake(self, context: FaultContext, nodes: Iterable[str]) -> bool:
+        return bool(await self._awake(context, nodes))
 
     async def _awake(self, context: FaultContext, nodes: Iterable[str]) -> list[str]:
         states = await self._states(context, nodes)
@@ -194,9 +200,9 @@ class ClockFault:
         if failed:
             raise EnvironmentFailure(f"clock not skewed: {first_words(failed)}")
         for node in nodes:
-            # A server that stands still learns of it when it goes on, nobody knows when.
-            awake = before[node].state == "running"
-            self._lives[node][before[node].starts] = Tally(since_ns, _now_ns() if awake else None)
+            # A server that stands still, or is about to begin, learns of it nobody knows when:
+            # its first answer is the first sign that it has.
+            self._lives[node][before[node].starts] = Tally(since_ns, None)
 
     async def _seen(self) -> bool:
         skew = self._lie.skew
