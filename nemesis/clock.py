@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
 from harness.core.faults import FaultSpec, FaultStep, Proof
@@ -23,7 +24,8 @@ from nemesis.schedule import rotation, windows
 from nemesis.waiting import first_words, on_all, until
 
 HEAL_LIMIT_S = 8.0
-SHOW_LIMIT_S = 2.0
+SHOW_LIMIT_S = 8.0
+"""How long a fault waits until a clock is seen to lie: a server may just be starting."""
 WAKE_LIMIT_S = 8.0
 ASK_S = 0.3
 
@@ -162,24 +164,24 @@ class ClockFault:
         read is no fault that is known to have been there.
         """
         lie = self._lie
-        count = count_of(lie.who, len(lie.order))
+        awake = await self._awake(context, lie.order)
+        ranked = dict.fromkeys((*awake, *lie.order))
+        await self._skew(context, tuple(ranked)[: count_of(lie.who, len(lie.order))])
         self._watch = asyncio.create_task(self._read_on(context), name=f"{context.id} clocks")
-        # While another fault holds all of them down there is no clock to lie.
-        await until(lambda: self._any_awake(context, lie.order), WAKE_LIMIT_S)
-        while True:
-            awake = await self._awake(context, lie.order)
-            fresh = [node for node in (*awake, *lie.order) if node not in self._lives]
-            await self._skew(context, tuple(dict.fromkeys(fresh))[:count])
-            count = 1
-            await until(self._seen, SHOW_LIMIT_S)
-            late = len(self._lives) == len(lie.order)
-            if late or await self._seen() or await self._awake(context, self._lives):
-                break
+        if isinstance(context.target, HasLeader):
+            await until(partial(self._is_seen, context), SHOW_LIMIT_S)
         data: dict[str, Value] = {"who": lie.who, "nodes": tuple(self._lives)}
         return Resolved(f"{' '.join(self._lives)} {lie.words}", data)
 
-    async def _any_awake(self, context: FaultContext, nodes: Iterable[str]) -> bool:
-        return bool(await self._awake(context, nodes))
+    async def _is_seen(self, context: FaultContext) -> bool:
+        """Whether a clock has been seen to lie; sees to it that there is one that can be."""
+        skew = self._lie.skew
+        if any(is_shown(skew, tuple(lives.values())) for lives in self._lives.values()):
+            return True
+        if not await self._awake(context, self._lives):
+            others = [node for node in self._lie.order if node not in self._lives]
+            await self._skew(context, tuple(await self._awake(context, others))[:1])
+        return False
 
     async def _awake(self, context: FaultContext, nodes: Iterable[str]) -> list[str]:
         states = await self._states(context, nodes)
@@ -203,10 +205,6 @@ class ClockFault:
             # A server that stands still, or is about to begin, learns of it nobody knows when:
             # its first answer is the first sign that it has.
             self._lives[node][before[node].starts] = Tally(since_ns, None)
-
-    async def _seen(self) -> bool:
-        skew = self._lie.skew
-        return any(is_shown(skew, tuple(lives.values())) for lives in self._lives.values())
 
     async def _read_on(self, context: FaultContext) -> None:
         last_ns = _now_ns()
