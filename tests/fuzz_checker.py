@@ -449,10 +449,44 @@ def unconvincing(history: History, model: Model, anomaly: Anomaly) -> str | None
         failed = left_out.outcome is Outcome.FAIL and anomaly.kind == "read of a failed write"
         if failed or left_out.start > culprit.end:
             continue  # shown only for what it failed to do, or did too late
-        rest = orphaned([one for one in shown if one is not left_out], history, model)
+        rest = honest([one for one in shown if one is not left_out], culprit, history, model)
         if fails_at(rest, culprit, model):
             return f"operation {left_out.index} is not needed in {anomaly.operations}"
     return None
+
+
+def honest(
+    part: list[Operation], culprit: Operation, history: History, model: Model
+) -> list[Operation]:
+    """A part of a history as it may be judged by itself: see ``orphaned`` and ``restricted``."""
+    until = culprit.end or 0
+    whole = [item for item in history.operations if item.start <= until and model.action(item)]
+    texts = any(item.call.f in ("put", "write") or isinstance(item.result, str) for item in whole)
+    if model.restrict is None or texts:
+        return orphaned(part, history, model)
+    return restricted(part, whole, model)
+
+
+def restricted(
+    part: Sequence[Operation], whole: Sequence[Operation], model: Model
+) -> list[Operation]:
+    """A part of a collection's history as if only the values existed that it has completely."""
+    indices = {item.index for item in part}
+    gone = {
+        value
+        for item in whole
+        if item.index not in indices
+        for value in _traffic(item, model).brings
+    }
+    brought = {value for item in whole for value in _traffic(item, model).brings}
+    needed = {value for item in whole for value in _traffic(item, model).needs}
+    values = (brought | needed) - gone
+    assert model.restrict is not None
+    return [
+        model.restrict(item, values)
+        for item in part
+        if not gone.intersection(_traffic(item, model).brings)
+    ]
 
 
 def not_the_longest(
@@ -490,9 +524,8 @@ def _before(operation: Operation, last: tuple[int, int]) -> bool:
 def fails_at(operations: Sequence[Operation], culprit: Operation, model: Model) -> bool:
     """Whether a part has no legal order, but has one without its culprit."""
     rest = [operation for operation in operations if operation.index != culprit.index]
-    return (
-        culprit in operations and not linearizable(operations, model) and linearizable(rest, model)
-    )
+    there = len(rest) < len(operations)
+    return there and not linearizable(operations, model) and linearizable(rest, model)
 
 
 def orphaned(part: list[Operation], history: History, model: Model) -> list[Operation]:

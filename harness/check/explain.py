@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from harness.check.kinds import Named, name_anomaly
 from harness.check.lane import UNTOLD, Holdings, holdings
 from harness.check.limits import Budget
-from harness.check.models import Model
+from harness.check.models import Model, State
 from harness.check.partial import Partial, longest_order
-from harness.check.shrink import shrink
+from harness.check.shrink import focused, shrink
 from harness.check.words import did, had_happened, step
 from harness.core.operations import Operation
 from harness.core.protocols import Limits
 from harness.core.units import show_ms
-from harness.core.values import Value
+from harness.core.values import Value, show
 from harness.core.verdict import Anomaly
 
 SHRINK_S = 6.0
@@ -46,9 +47,17 @@ def explain(
     def budget(seconds: float) -> Budget:
         return Budget(Limits(min(seconds, limits.time_s), limits.memory_bytes))
 
-    kept, _ = shrink(operations, culprit, model, budget(SHRINK_S))
+    shrunk = shrink(operations, culprit, model, budget(SHRINK_S))
+    kept = shrunk.operations
     named = name_anomaly(operations, kept, culprit, model)
-    held = holdings(operations, kept, culprit, model, lambda: budget(LANE_S))
+    seen = focused(operations, model, shrunk.values)
+    held = holdings(
+        seen,
+        kept,
+        next(item for item in seen if item.index == culprit.index),
+        _as_part(model) if len(seen) < len(operations) else model,
+        lambda: budget(LANE_S),
+    )
     partial = longest_order(operations, culprit, model, budget(LANE_S))
     shown = _in_order([*kept, *named.context], culprit)
     possible = _possible(culprit, held, partial)
@@ -64,6 +73,18 @@ def explain(
         at_ns=culprit.end,
     )
     return anomaly, partial.order
+
+
+def _as_part(model: Model) -> Model:
+    """The model of a collection of which only some values are looked at: ``{… 72}``."""
+
+    def describe(state: State) -> str:
+        words = model.describe(state)
+        if words[:1] not in ("{", "["):
+            return words
+        return f"{words[0]}…{' ' if len(words) > 2 else ''}{words[1:]}"
+
+    return replace(model, describe=describe)
 
 
 def brief(key: Value, operations: Sequence[Operation], culprit: Operation, model: Model) -> Anomaly:
@@ -99,7 +120,7 @@ def _sentence(
         return f"{head}, {named.because}."
     reason = _gap(operations, culprit, model)
     if reason is not None:
-        return f"{head}, {reason}."
+        return f"{head}{reason}."
     return f"{head}; {possible or 'no legal order of the operations allows it'}."
 
 
@@ -132,7 +153,9 @@ def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> s
     if not before:
         return None
     last = max(before, key=lambda item: cast("int", item.end))
-    return f"{show_ms(culprit.start - cast('int', last.end))} after {had_happened(last)}"
+    gap = f"{show_ms(culprit.start - cast('int', last.end))} after {had_happened(last)}"
+    lacks = last.call.f in ("add", "append") and isinstance(culprit.result, tuple)
+    return f" without {show(last.call.value)}, {gap}" if lacks else f", {gap}"
 
 
 def _steps(
@@ -146,6 +169,6 @@ def _steps(
     told = [step(item, key) for item in shown if item.index != culprit.index]
     reason = _gap(shown, culprit, model)
     words = f"Process {culprit.process} {did(culprit, key)}"
-    words += f", called {reason}" if reason else ""
+    words += reason or ""
     words += f"; {possible}" if possible else ""
     return [*told, f"{words}."]

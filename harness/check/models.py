@@ -6,8 +6,8 @@ else a model declares makes the search fast (:class:`Shape`, ``project``) or the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence, Set
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
@@ -172,6 +172,9 @@ class Model:
         describe: a state for people.
         by_process: who called matters, so actions carry their process.
         traffic: what an action brings and needs.
+        restrict: for collections to which each operation but a read brings one value: an operation
+            as it would have been if only these values existed. A legal order of a history stays
+            one when every operation is restricted to some values, and what brings others left out.
         answer: what an operation would have returned in a state, in words (default: the state).
     """
 
@@ -187,7 +190,26 @@ class Model:
     by_process: bool = False
     describe: Callable[[State], str] = show_state
     traffic: Callable[[Action], Traffic] = no_traffic
+    restrict: Callable[[Operation, Set[Value]], Operation] | None = None
     answer: Callable[[State], str] | None = None
+
+
+def only(operation: Operation, values: Set[Value]) -> Operation:
+    """A read of a collection, without all but these values."""
+    if not isinstance(operation.result, tuple):
+        return operation
+    return replace(operation, result=tuple(item for item in operation.result if item in values))
+
+
+def enumerated(items: Sequence[str], brackets: str) -> str:
+    """Elements for people; of many, the first and the last."""
+    shown = " ".join(items)
+    if len(items) > _MANY:
+        shown = f"{' '.join(items[:3])} … {' '.join(items[-2:])}"
+    return f"{brackets[0]}{shown}{brackets[1]}"
+
+
+_MANY = 12
 
 
 class _Unseen:

@@ -18,7 +18,9 @@ from harness.check.models import (
     State,
     Traffic,
     action_of,
+    enumerated,
     longest,
+    only,
 )
 from harness.core.operations import Operation, Outcome
 from harness.core.values import Value, show
@@ -40,6 +42,7 @@ def appended_list(name: str) -> Model:
         project=_live_lists,
         describe=_show_list,
         traffic=_list_traffic,
+        restrict=only,
     )
 
 
@@ -124,7 +127,7 @@ def _show_list(state: State) -> str:
         case str():
             return repr(state)
         case tuple():
-            return show(state)
+            return enumerated([show(item) for item in state], "[]")
         case _:
             return "a list that nobody read"
 
@@ -151,6 +154,7 @@ def grow_set(name: str) -> Model:
         commutes=True,
         describe=_show_set,
         traffic=_set_traffic,
+        restrict=only,
     )
 
 
@@ -204,7 +208,8 @@ def _live_sets(actions: Sequence[Action]) -> Callable[[State], State]:
 def _show_set(state: State) -> str:
     if not isinstance(state, frozenset):
         return "a set that nobody read"
-    return "{" + " ".join(sorted(show(item) for item in state)) + "}"
+    items = [show(item) for item in state]
+    return enumerated(sorted(items, key=lambda item: (len(item), item)), "{}")
 
 
 def _set_traffic(action: Action) -> Traffic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.check.models import enumerated
 from harness.core.operations import Operation, Outcome
 from harness.core.units import show_ms
 from harness.core.values import Value, show
@@ -12,7 +13,7 @@ _WRITE = ("write", "put")
 
 def did(operation: Operation, key: Value) -> str:
     """What an operation did, after its subject: ``read 3 from key k7``."""
-    call, result = operation.call, show(operation.result)
+    call, result = operation.call, _told(operation.result)
     value, what = show(call.value), _object(key)
     match call.f, call.value:
         case "read" | "get", _:
@@ -39,6 +40,7 @@ _PAST = {
     "put": "wrote {} to",
     "append": "appended {} to",
     "add": "added {} to",
+    "increment": "added {} to",
     "enqueue": "enqueued {} on",
     "delete": "deleted",
     "acquire": "acquired",
@@ -49,6 +51,7 @@ _INFINITIVE = {
     "put": "write {} to",
     "append": "append {} to",
     "add": "add {} to",
+    "increment": "add {} to",
     "enqueue": "enqueue {} on",
     "dequeue": "dequeue from",
     "read": "read from",
@@ -74,7 +77,7 @@ def asked(operation: Operation, key: Value) -> str:
 def had_happened(operation: Operation) -> str:
     """An operation as a point in time: ``the write of 4 had been acknowledged``."""
     call = operation.call
-    who, result = f"process {operation.process}", show(operation.result)
+    who, result = f"process {operation.process}", _told(operation.result)
     match call.f, call.value:
         case "read" | "get", _:
             return f"{who} had read {result}"
@@ -86,8 +89,8 @@ def had_happened(operation: Operation) -> str:
             return f"the cas from {show(expected)} to {show(new)} had succeeded"
         case "cas", (expected, new):
             return f"a cas from {show(expected)} to {show(new)} had met another value"
-        case ("append" | "add" | "enqueue") as f, value:
-            verb = {"append": "append", "add": "addition", "enqueue": "enqueueing"}[f]
+        case ("append" | "add" | "increment" | "enqueue") as f, value:
+            verb = {"append": "append", "enqueue": "enqueueing"}.get(f, "addition")
             return f"the {verb} of {show(value)} had been acknowledged"
         case "dequeue", _:
             return f"{who} had dequeued {result}"
@@ -116,6 +119,13 @@ def step(operation: Operation, key: Value) -> str:
                 f"{who} asked to {asked(operation, key)} and never learnt the outcome: "
                 "it may take effect at any later time, or never."
             )
+
+
+def _told(value: Value) -> str:
+    """A result; of a long list only the ends."""
+    if isinstance(value, tuple):
+        return enumerated([show(item) for item in value], "[]")
+    return show(value)
 
 
 def _object(key: Value) -> str:

@@ -323,6 +323,20 @@ def test_a_stale_read_in_words() -> None:
     assert anomaly.key == "k7"
 
 
+@pytest.mark.parametrize(
+    ("model", "f", "there"), [("set", "add", "{… 40}"), ("kv-append", "append", "[… 40]")]
+)
+def test_a_long_read_needs_none_of_its_elements_to_lack_one(model: str, f: str, there: str) -> None:
+    operations = [op(n, f, n, at=(2 * n, 2 * n + 1), key="k2") for n in range(1, 41)]
+    read = op(99, "read", at=(100, 101), key="k2", process=6, result=tuple(range(1, 40)))
+    (anomaly,) = check(History((*operations, read)), model).anomalies
+    assert anomaly.operations == (40, 99)
+    assert anomaly.legal == (there,)
+    assert anomaly.sentence.startswith(
+        "Process 6 read [1 2 3 … 38 39] from key k2 without 40, 19 ms"
+    )
+
+
 def test_the_models_own_reason_for_refusing() -> None:
     operations = (op(0, "acquire", at=(0, 1), process=1), op(1, "release", at=(2, 3), process=2))
     (anomaly,) = check(History(operations), "owned-mutex").anomalies
