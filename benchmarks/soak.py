@@ -20,7 +20,7 @@ NEMESES = ("partition", "kill", "pause", "clock", "slow", "partition,kill,pause,
 BUGS = (
     ("early-ack", "partition:leader", "register"),
     ("local-read-leader", "partition:leader", "register"),
-    ("vote-not-persisted", "kill", "register"),
+    ("vote-not-persisted", "kill:all", "register"),
 )
 
 
