@@ -70,6 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read our output has gone; Python would complain once more at exit.
         sys.stderr.close()
         return ExitCode.VALID
+    except OSError as error:
+        # A disk that is full, a folder that somebody removed: the machine's, not ours.
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", ExitCode.ENVIRONMENT)
     except Exception:
         traceback.print_exc()
         return _complain("internal error (a bug of the harness, please report it)", 70)

@@ -81,3 +81,10 @@ def test_without_arguments_there_is_a_short_help(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) <= 10
     for command in ("harness run", "harness check", "harness doctor"):
         assert command in done.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_an_environment_failure(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    done = harness("run", "--nemesis", "none", "--time-limit", "1", cwd=tmp_path)
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "runs" in done.stderr and len(done.stderr.strip().splitlines()) == 1
