@@ -11,7 +11,10 @@ LEADER_WAIT_S = 11.0
 """How long a fault that wants the leader waits for there to be one: other faults of the same run
 may have taken the majority away, for as long as a window of theirs."""
 
-_ASK_S = 0.4
+_ASK_S = (0.4, 0.4, 1.0, 2.0)
+"""How long nodes are given to say who leads, in turn: a node that is paused costs all of it, but on
+a busy host nobody may answer soon."""
+_GLANCE_S = 0.2
 _POLL_S = 0.1
 
 
@@ -56,20 +59,27 @@ def choose(
     return tuple(node for node in candidates if node in able)[: count_of(who, len(order))]
 
 
+async def ask_leader(context: FaultContext, attempt: int) -> str | None:
+    """The leader if somebody leads and says so in time; more patient with every attempt."""
+    return await context.leader(_ASK_S[min(attempt, len(_ASK_S) - 1)])
+
+
 async def find_leader(context: FaultContext) -> str | None:
     """The leader, waiting a while for there to be one; None when nobody leads even then."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LEADER_WAIT_S
+    attempt = 0
     while True:
-        leader = await context.leader(_ASK_S)
+        leader = await ask_leader(context, attempt)
         if leader is not None or loop.time() >= deadline:
             return leader
         await asyncio.sleep(_POLL_S)
+        attempt += 1
 
 
 async def glance_at_leader(context: FaultContext) -> str | None:
     """The leader if that can be known at once: for words, not for choices."""
-    return await context.leader(_ASK_S / 2)
+    return await context.leader(_GLANCE_S)
 
 
 def leader_words(leader: str | None) -> str:

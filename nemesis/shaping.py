@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, Proof
@@ -13,7 +14,7 @@ from harness.core.units import MILLISECOND
 from harness.core.values import Value
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.roles import LEADER_WAIT_S, bracket, leader_words
+from nemesis.roles import ask_leader, bracket, leader_words
 from nemesis.shapes import between
 from nemesis.waiting import until
 
@@ -31,6 +32,9 @@ BURSTS = 8
 """Rounds of probes that are sent over lossy links on which nothing was lost yet."""
 ENOUGH = 120
 """Packets: at a loss of 10 % the chance that all of them pass is 3 in a million."""
+
+WAIT_S = 9.0
+"""How long a fault waits for links that pass something, and for the leader if it is meant."""
 
 Trips = dict[Link, int]
 
@@ -106,7 +110,7 @@ class _Shaped:
         Later another fault may cut them, and then nothing would show what was done to them.
         """
         treatment = self._treatment
-        deadline = asyncio.get_running_loop().time() + LEADER_WAIT_S
+        deadline = asyncio.get_running_loop().time() + WAIT_S
         while True:
             node, leader = await self._choose(context, deadline)
             await self._shape(context, treatment.links(node))
@@ -130,8 +134,9 @@ class _Shaped:
         treatment = self._treatment
         order = treatment.order
         every = between(order, order) - {(node, node) for node in order}
+        attempt = 0
         while True:
-            leader = await context.leader(0.4) if treatment.where == "leader" else None
+            leader = await ask_leader(context, attempt) if treatment.where == "leader" else None
             candidates = order if treatment.where != "leader" else filter(None, (leader,))
             passed = await context.cluster.network.probe(tuple(sorted(every)), 0.3)
             for node in candidates:
@@ -140,6 +145,7 @@ class _Shaped:
             if asyncio.get_running_loop().time() >= deadline:
                 return leader or order[0], leader
             await asyncio.sleep(0.1)
+            attempt += 1
 
     async def _shape(self, context: FaultContext, links: frozenset[Link]) -> None:
         network = context.cluster.network
@@ -258,7 +264,7 @@ class SlowFault(_Shaped):
         if now:
             return Proof(True, f"round trips take {_ms(max(now.values()))} ms again")
         # Cut off by another fault: what does not pass cannot be timed, but it can be counted.
-        if await self._quiet(context):
+        if await until(partial(self._quiet, context), HEAL_LIMIT_S):
             return Proof(True, "no packet is delayed any more")
         return Proof(False, "packets are still delayed")
 

@@ -18,7 +18,7 @@ from harness.core.protocols import FaultContext, ProcessState, Resolved
 from harness.core.values import Value, freeze
 from nemesis import params
 from nemesis.holds import Holds
-from nemesis.roles import LEADER_WAIT_S, bracket, choose, count_of, leader_words
+from nemesis.roles import LEADER_WAIT_S, ask_leader, bracket, choose, count_of, leader_words
 from nemesis.waiting import first_words, on_all, until
 
 VICTIM_WAIT_S = LEADER_WAIT_S
@@ -80,8 +80,9 @@ async def _pick(
     processes = context.cluster.processes
     loop = asyncio.get_running_loop()
     deadline = loop.time() + VICTIM_WAIT_S
+    attempt = 0
     while True:
-        leader = await context.leader(0.4) if aim.who == "leader" else None
+        leader = await ask_leader(context, attempt) if aim.who == "leader" else None
         held = taken.of_others(context.id)
         able = {
             node
@@ -95,6 +96,7 @@ async def _pick(
         if late:
             raise EnvironmentFailure(f"no server is {' or '.join(sorted(states))}")
         await asyncio.sleep(0.1)
+        attempt += 1
 
 
 def _data(aim: Aim, nodes: Iterable[str], leader: str | None) -> dict[str, Value]:
