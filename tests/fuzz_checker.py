@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from harness.check import check, parse_model, verify_witness
-from harness.check.engines import ENGINES
+from harness.check.engines import present
 from harness.check.models import (
     Action,
     Choice,
@@ -418,7 +418,7 @@ def disagreement(history: History, model: Model) -> str | None:
     """What is wrong with the checkers' answers to one history, None when nothing is."""
     expected = Verdict.VALID if judge(history, model) else Verdict.INVALID
     culprits = []
-    for engine in ENGINES:
+    for engine in present():
         result = check(history, model, engine=engine)
         if result.verdict is not expected:
             return f"{engine}: {result.verdict.value}, not {expected.value}: {result.reason}"

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from benchmarks.checker.families import Family, history
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES
+from harness.check.engines import ENGINES, present
 from harness.check.limits import Budget
 from harness.check.linearizability import judge
 from harness.core.operations import History
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one check")
     parser.add_argument("--engine", action="append", choices=[*ENGINES], default=None)
     options = parser.parse_args(arguments)
-    engines = options.engine or [name for name in ENGINES if name != "auto"]
+    engines = options.engine or [name for name in present() if name != "auto"]
     limits = Limits(time_s=options.limit)
     print("| history | verdict | " + " | ".join(f"{name} ms" for name in engines), end=" | ")
     print(" | ".join(f"{name} / {engines[0]}" for name in engines[1:]) + " |")

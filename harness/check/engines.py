@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from harness.check.antichain import search
 from harness.check.limits import Budget
+from harness.check.native import Native, available
 from harness.check.problem import Problem
 from harness.check.wgl import wgl
 from harness.check.witness import linearization
@@ -65,18 +66,40 @@ def scouted(problem: Problem, budget: Budget) -> Solution:
 
 
 def by_wgl(problem: Problem, budget: Budget) -> Solution:
-    """The second opinion.
+    """The second opinion; compiled, where that is there.
 
     Raises:
         LimitReached: the budget is used up.
     """
-    walk = wgl(problem, budget)
+    walk = wgl(problem, budget) if available() else Native(problem).walk(budget)
     return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
 
 
+def by_native(problem: Problem, budget: Budget) -> Solution:
+    """The same as :func:`scouted`, compiled.
+
+    Raises:
+        LimitReached: the budget is used up.
+        UsageError: there is no native core.
+    """
+    core = Native(problem)
+    walk = core.walk(budget, PATIENCE)
+    if walk.finished:
+        return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
+    swept = core.search(budget)
+    return Solution(swept.order, swept.dead, swept.visited, swept.widest)
+
+
 ENGINES: Mapping[str, Engine] = {
-    "auto": scouted,
+    "auto": scouted if available() else by_native,
     "python": scouted,
+    "native": by_native,
     "antichain": by_antichain,
     "wgl": by_wgl,
 }
+"""``auto`` is native where that is there, python elsewhere."""
+
+
+def present() -> list[str]:
+    """The engines that work here."""
+    return [name for name in ENGINES if name != "native" or available() is None]

@@ -66,11 +66,12 @@ def check(
         history: what clients asked and were told.
         model: the sequential object, or its string (see :func:`parse_model`).
         limits: wall clock and memory for the whole check.
-        engine: ``auto``, ``python`` (a depth-first scout, then the antichain), ``antichain`` (that
-            alone) or ``wgl`` (depth first alone: a second opinion).
+        engine: ``python`` (a depth-first scout, then the antichain), ``native`` (the same,
+            compiled), ``auto`` (native where that is installed), ``antichain`` (that alone, in
+            Python) or ``wgl`` (depth first alone: a second opinion).
 
     Raises:
-        UsageError: an unknown model, or operations that it does not have.
+        UsageError: an unknown model, operations that it does not have, or no native core.
     """
     if engine not in ENGINES:
         raise UsageError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")

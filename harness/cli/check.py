@@ -14,7 +14,8 @@ from rich.console import Console as Terminal
 from rich.text import Text
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES
+from harness.check.engines import ENGINES, present
+from harness.check.native import available
 from harness.cli.judging import Choices, Judged, judge
 from harness.cli.options import Size, Time
 from harness.core.errors import HarnessError, UsageError
@@ -75,6 +76,8 @@ def check_command(
         raise UsageError("--html writes the report of one history: give one path")
     if timeout <= 0:
         raise UsageError("--timeout must be more than 0")
+    if engine not in present():
+        raise UsageError(f"--engine native: there is none here; {available()}")
     if model is not None:
         parse_model(model)
     choices = Choices(model, format, engine, Limits(timeout, memory))

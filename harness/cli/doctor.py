@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.check import native
 from harness.cli import registry
 from harness.core.verdict import ExitCode
 
@@ -53,6 +54,11 @@ def findings() -> Iterator[Finding]:
         left = runtime.leftovers()
         if left:
             yield Finding(f"  {name}: left over", False, f"{', '.join(left)}: run `harness clean`")
+    without = native.available()
+    words = (
+        "native: compiled, and used by default" if without is None else f"python; native {without}"
+    )
+    yield Finding("checker's engine", True if without is None else None, words)
     for tool, purpose in TOOLS.items():
         path = shutil.which(tool)
         yield Finding(f"tool {tool}", True if path else None, path or f"not here: {purpose}")

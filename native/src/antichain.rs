@@ -31,7 +31,6 @@ pub fn search<H: Host>(problem: &Problem, world: &mut World<H>) -> Result<Found,
         0 | 1 => beams::<[u64; 1], H>(problem, &fields, 1, world),
         2 => beams::<[u64; 2], H>(problem, &fields, 2, world),
         3 | 4 => beams::<[u64; 4], H>(problem, &fields, 4, world),
-        5..=16 => beams::<[u64; 16], H>(problem, &fields, 16, world),
         _ => beams::<Box<[u64]>, H>(problem, &fields, words, world),
     }
 }
