@@ -512,6 +512,20 @@ def test_a_violation_elsewhere_wins_over_a_limit() -> None:
     assert check(history, "cas-register", limits=Limits(time_s=0.2)).verdict is INVALID
 
 
+@pytest.mark.parametrize("engine", ["python", "antichain"])
+def test_masks_are_of_any_width(engine: str) -> None:
+    """Two hundred open operations at once, a hundred kinds of unanswered ones."""
+    lost = [op(n, "write", n, at=(0, None)) for n in range(100)]
+    together = [op(100 + n, "write", 100 + n, at=(1, 1000)) for n in range(200)]
+    reads = [
+        op(300 + n, "read", at=(10 + 2 * n, 11 + 2 * n), result=value)
+        for n, value in enumerate([7, 299, 99, 100, 50, 187, 0])
+    ]
+    assert verdict("register", *lost, *together, *reads, engine=engine) is VALID
+    again = op(400, "read", at=(40, 41), result=7)
+    assert verdict("register", *lost, *together, *reads, again, engine=engine) is INVALID
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
