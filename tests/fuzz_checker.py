@@ -522,10 +522,13 @@ def _before(operation: Operation, last: tuple[int, int]) -> bool:
 
 
 def fails_at(operations: Sequence[Operation], culprit: Operation, model: Model) -> bool:
-    """Whether a part has no legal order, but has one without its culprit."""
+    """Whether the culprit's return is the first event of a part that no legal order passes."""
     rest = [operation for operation in operations if operation.index != culprit.index]
-    there = len(rest) < len(operations)
-    return there and not linearizable(operations, model) and linearizable(rest, model)
+    return (
+        len(rest) < len(operations)
+        and not linearizable(operations, model, until=culprit)
+        and linearizable(rest, model, until=culprit)
+    )
 
 
 def orphaned(part: list[Operation], history: History, model: Model) -> list[Operation]:

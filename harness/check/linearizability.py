@@ -25,6 +25,9 @@ NAME = "linearizability"
 IN_FULL = 3
 """Anomalies that are shrunk and explained; the others are only named."""
 
+EXPLAIN_S = 10.0
+"""Seconds after which no further anomaly is explained in full."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linearizability(CheckResult):
@@ -159,10 +162,13 @@ def _explain(
     bad.sort(key=lambda pair: (pair[1].end or 0, pair[1].index))
     anomalies: list[Anomaly] = []
     partial: dict[Hashable, tuple[int, ...]] = {}
+    began = time.perf_counter()
     for item, culprit in bad:
         key = cast("Value", item.key)
-        if len(anomalies) < IN_FULL:
-            anomaly, partial[item.key] = explain(key, item.operations, culprit, model, limits)
+        left = began + EXPLAIN_S - time.perf_counter()
+        if not anomalies or (len(anomalies) < IN_FULL and left > 0):
+            part = Limits(min(limits.time_s, max(left, 0)), limits.memory_bytes)
+            anomaly, partial[item.key] = explain(key, item.operations, culprit, model, part)
         else:
             anomaly = brief(key, item.operations, culprit, model)
         anomalies.append(anomaly)
