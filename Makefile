@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test lint clean soak
+.PHONY: run test lint clean soak native
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --nemesis partition $(ARGS)
@@ -19,6 +19,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The checker's compiled core. `run` does without it: a minute of compiling is not what it is for.
+native: $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $(VENV)/.installed
+	$(BIN)/python -c 'from harness.check.native import available; exit(available())'
+
 # The clean cluster under every nemesis, several times on each runtime: long, so not a part of `test`.
 soak: $(VENV)/.installed
 	$(BIN)/python benchmarks/soak.py $(ARGS)
@@ -31,7 +37,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --editable .
+	QUORUM_NATIVE=0 $(BIN)/pip install --quiet --editable .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

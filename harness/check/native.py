@@ -38,7 +38,7 @@ def _load() -> tuple[type[Core] | None, str | None]:
     try:
         import harness.check._native as compiled
     except ModuleNotFoundError:
-        return None, "left out at installation: that takes a Rust toolchain (cargo)"
+        return None, "left out at installation (`make native` puts it in, with a Rust toolchain)"
     except ImportError as error:
         return None, f"cannot be loaded: {error}"
     if compiled.INTERFACE != INTERFACE:
