@@ -26,7 +26,6 @@ from nemesis.waiting import first_words, on_all, until
 HEAL_LIMIT_S = 8.0
 SHOW_LIMIT_S = 8.0
 """How long a fault waits until a clock is seen to lie: a server may just be starting."""
-WAKE_LIMIT_S = 8.0
 ASK_S = (0.3, 0.3, 1.0)
 """How long nodes are given to tell their time, in turn. A short while makes a sharp reading when
 some node does not answer; but on a busy host nobody may answer so soon."""
