@@ -331,9 +331,11 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         };
         let group = self.configs.get_mut(place);
         let satisfied = config.used.has(slot) || group.granted.has(slot);
-        if !(satisfied || forced || group.granted.exceeds(&config.used))
-            && !self.open.enables(self.world, self.problem, after, &config.used)?
-        {
+        let useful = satisfied
+            || forced
+            || group.granted.exceeds(&config.used)
+            || self.open.enables(self.world, self.problem, after, &config.used)?;
+        if !useful {
             return Ok(());
         }
         let group = self.configs.get_mut(place);

@@ -100,7 +100,8 @@ impl<M: Mask> Groups<M> {
         self.live += 1;
         if self.live == MANY + 1 {
             self.index.clear();
-            self.index.extend(self.groups[..self.live].iter().enumerate().map(|(i, g)| (g.state, i)));
+            self.index
+                .extend(self.groups[..self.live].iter().enumerate().map(|(i, g)| (g.state, i)));
         } else if self.live > MANY {
             self.index.insert(state, place);
         }

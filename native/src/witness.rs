@@ -15,7 +15,8 @@ pub fn linearization<H: Host>(
 ) -> Result<Result<Vec<u32>, u32>, H::Error> {
     let (calls, ends) = intervals(problem);
     // The state of period p lasts from times[p] to times[p + 1], which are shifted by one event.
-    let times: Vec<u32> = std::iter::once(0).chain(steps.iter().map(|it| it.position + 1)).collect();
+    let times: Vec<u32> =
+        std::iter::once(0).chain(steps.iter().map(|it| it.position + 1)).collect();
     let state = |period: usize| match period {
         0 => problem.initial,
         _ => steps[period - 1].after,

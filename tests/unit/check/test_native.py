@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 
@@ -23,6 +25,7 @@ from harness.core.operations import Call, History, Operation, Outcome
 from harness.core.protocols import Limits
 from harness.core.values import Value
 from harness.core.verdict import Verdict
+from tests.fuzz_checker import SUBJECTS, random_history
 
 if available() is not None and os.environ.get("CI") != "true":
     pytest.skip(f"the native core was {available()}", allow_module_level=True)
@@ -139,6 +142,64 @@ def test_what_a_model_raises_comes_through() -> None:
     for attempt in (core.search, core.walk):
         with pytest.raises(ZeroDivisionError, match="a model's mistake"):
             attempt(budget())
+
+
+@pytest.mark.parametrize("model", ["register", "cas-register", "counter:initial=0", "set"])
+@pytest.mark.parametrize("clients", [40, 150])
+def test_wide_histories_are_walked_step_by_step_the_same(model: str, clients: int) -> None:
+    """Windows of many words, with gaps that stay open for long."""
+    for seed in range(6):
+        rng = random.Random(f"{model}/{clients}/{seed}")
+        history = random_history(
+            rng, SUBJECTS[model], operations=300, clients=clients, lost=0.02, lies=seed % 2 * 0.02
+        )
+        problem = pose(history.operations, parse_model(model))
+        assert Native(problem).walk(budget(), 8) == wgl(problem, budget(), 8)
+
+
+def test_an_operation_that_waits_while_hundreds_pass() -> None:
+    """It is linearized last, so the window reaches from it over all the others."""
+    late = op(0, "read", None, 0, 9_000, 299)
+    writes = [op(number, "write", number, 10 * number, 10 * number + 5) for number in range(1, 300)]
+    wrong = op(300, "read", None, 8_000, 8_005, 17)
+    for operations in ([late, *writes], [late, *writes, wrong]):
+        problem = pose(operations, parse_model("register"))
+        walk = Native(problem).walk(budget())
+        assert walk == wgl(problem, budget())
+        assert (walk.order is None) == (len(operations) == 301)
+
+
+def test_a_long_history_keeps_its_trail() -> None:
+    """So many steps that dead ones are thrown away on the way."""
+    rng = random.Random(3)
+    register = SUBJECTS["register"]
+    history = random_history(rng, register, operations=60_000, clients=6, lost=0, lies=0)
+    assert len(history.operations) == 60_000
+    model = parse_model("register")
+    problem = pose(history.operations, model)
+    swept = Native(problem).search(budget())
+    assert swept.visited > 1 << 16
+    assert swept.order is not None
+    order = [problem.operations[place].index for place in swept.order]
+    assert verify_witness(History(tuple(problem.operations)), model, {None: order}) is None
+
+
+def test_a_signal_ends_a_search() -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    problem = pose(hard(), parse_model("cas-register"))
+    try:
+        for attempt in (Native(problem).search, Native(problem).walk):
+            allowed = budget()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                attempt(allowed)
+            assert allowed.left_s() > 30
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def hard(count: int = 400) -> list[Operation]:
