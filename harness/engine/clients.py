@@ -7,6 +7,7 @@ call again (a process is sequential). The thread goes on as a new process.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.core.operations import Call, Completion, Outcome
@@ -56,15 +57,19 @@ class Worker:
     stride: int
     """Added to the process number when a process dies: keeps numbers unique over threads."""
 
-    async def run(self, until_s: float) -> None:
-        """Calls until the load's end (seconds since it began) or the workload has no more."""
+    async def run(self, until_s: float, busy: Callable[[], bool] = lambda: False) -> None:
+        """Calls until the workload has no more, or the load is over.
+
+        It is over ``until_s`` seconds after it began, but not while the nemesis is ``busy``: a
+        fault that came late must meet clients too.
+        """
         process = self.thread
         client: Client | None = None
         try:
             while True:
                 now_s = self.journal.now() / 1e9
                 due_s = self.pace.following(self.thread, now_s)
-                if due_s >= until_s:
+                if due_s >= until_s and not busy():
                     return
                 await asyncio.sleep(due_s - now_s)
                 call = self.workload.next(self.thread)

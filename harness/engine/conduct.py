@@ -161,7 +161,8 @@ async def _load(
         async with asyncio.TaskGroup() as group:
             group.create_task(injector.run(plan.schedule), name="nemesis")
             for worker in workers:
-                group.create_task(worker.run(spec.time_limit_s), name=f"client {worker.thread}")
+                calls = worker.run(spec.time_limit_s, lambda: not injector.done)
+                group.create_task(calls, name=f"client {worker.thread}")
 
 
 @contextmanager

@@ -88,6 +88,14 @@ def test_a_broken_client_ends_the_run_but_not_without_a_completion() -> None:
     assert "KeyError" in str(operation.error)
 
 
+def test_the_load_goes_on_while_the_nemesis_is_busy() -> None:
+    memory = Memory()
+    left = [True, True, False]
+    target = ScriptedTarget(lambda call: OK)
+    asyncio.run(worker(target, Script(reads(9)), memory).run(0.0, lambda: left.pop(0)))
+    assert len(pair(memory.events)) == 2
+
+
 def test_indexes_and_times_grow_together() -> None:
     memory = Memory()
     asyncio.run(worker(ScriptedTarget(lambda call: OK), Script(reads(50)), memory).run(60.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_cancelling_heals_first() -> None:
     assert fault.log == ["begin", "end"]
     assert record.healed.holds
     assert record.bit.words == "the run ended before the proof was taken"
+
+
+def test_faults_of_one_family_wait_for_each_other() -> None:
+    fault = ScriptedFault([])
+    target = as_target(ScriptedTarget(lambda call: None))
+    injector = Injector(NO_CLUSTER, target, as_nemeses(fault), journal(Memory()))
+    asyncio.run(injector.run((step(0, 20), replace(step(1, 1), id="S2"))))
+    assert fault.log == ["begin", "prove", "end"] * 2
+    assert injector.done
+    first, second = injector.records["S1"], injector.records["S2"]
+    assert first.ended_ns is not None and second.began_ns is not None
+    assert second.asked_ns < first.ended_ns <= second.began_ns
 
 
 def test_waiting_to_the_end_outlasts_any_number_of_cancellations() -> None:
