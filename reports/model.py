@@ -50,7 +50,7 @@ WHAT = {
 }
 
 BROKEN = {
-    "linearizability": "not linearizable",
+    "linearizable": "not linearizable",
     "liveness": "no progress after the heal",
 }
 """Checker → what its violation is called; others are called by the anomaly's kind."""
@@ -58,7 +58,7 @@ BROKEN = {
 PROMISES = {
     "append": "every acknowledged element is in the list once, in one order for everybody",
     "counter": "a read counts every acknowledged addition, and none that was never asked for",
-    "linearizability": "every operation takes effect at an instant between its call and its return",
+    "linearizable": "every operation takes effect at an instant between its call and its return",
     "liveness": "a healed cluster serves again",
     "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
     "one-leader": "no term has two leaders",

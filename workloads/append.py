@@ -22,7 +22,7 @@ class Append:
 
     name = "append"
     model: str | None = "kv-append"
-    checkers: tuple[str, ...] = ("append", "linearizability", "majority-commit", "one-leader")
+    checkers: tuple[str, ...] = ("append", "linearizable", "majority-commit", "one-leader")
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -31,7 +31,7 @@ class Register:
 
     name = "register"
     model: str | None = "cas-register"
-    checkers: tuple[str, ...] = ("linearizability", "majority-commit", "one-leader")
+    checkers: tuple[str, ...] = ("linearizable", "majority-commit", "one-leader")
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -19,7 +19,7 @@ from harness.core.verdict import CheckResult, Verdict
 class LinearizabilityCheck:
     """The history against the evidence's model. ``engine`` picks the search."""
 
-    name: str = "linearizability"
+    name: str = "linearizable"
     engine: str = "auto"
 
     def check(self, evidence: Evidence, limits: Limits) -> CheckResult:

@@ -20,7 +20,7 @@ from harness.core.protocols import Limits
 from harness.core.values import Value, show
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 
-NAME = "linearizability"
+NAME = "linearizable"
 
 IN_FULL = 3
 """Anomalies that are shrunk and explained; the others are only named."""

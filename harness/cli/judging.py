@@ -107,7 +107,7 @@ def _judge_run(path: Path, choices: Choices) -> Judged:
     if choices.model is not None:
         parse_model(choices.model)
         evidence = replace(evidence, model=choices.model)
-    names = load_meta(path).checkers or ("linearizability",)
+    names = load_meta(path).checkers or ("linearizable",)
     unknown = [name for name in names if name not in CHECKERS]
     if unknown:
         raise UsageError(f"{path}: its checker {unknown[0]!r} is not known here")

@@ -81,8 +81,8 @@ def test_a_verdict_and_its_exit_code(
     assert main(["check", "--json", str(path)]) == code
     (data,) = objects(capsys.readouterr().out)
     assert (data["path"], data["verdict"], data["exit_code"]) == (str(path), word.lower(), code)
-    assert data["checkers"]["linearizability"]["verdict"] == word.lower()
-    assert data["checkers"]["linearizability"]["reason"]
+    assert data["checkers"]["linearizable"]["verdict"] == word.lower()
+    assert data["checkers"]["linearizable"]["reason"]
     assert data["check_ms"] >= 0
     assert data["model"] == ("cas-register" if name == "good" else "register")
     assert data["operations"] == {"good": 31, "bad": 3, "empty": 0}[name]
@@ -95,7 +95,7 @@ def test_a_violation_is_told_in_words(bad: Path, capsys: pytest.CaptureFixture[s
     assert "1" in out and "2" in out
     main(["check", "--json", str(bad)])
     (data,) = objects(capsys.readouterr().out)
-    (anomaly,) = data["checkers"]["linearizability"]["anomalies"]
+    (anomaly,) = data["checkers"]["linearizable"]["anomalies"]
     assert anomaly["culprit"] == 4
     assert anomaly["sentence"] == data["sentence"]
     assert anomaly["key"] == "k"
@@ -204,7 +204,7 @@ def test_a_limit_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["check", "--json", "--timeout", "1ms", str(path)]) == ExitCode.UNKNOWN
     (data,) = objects(capsys.readouterr().out)
     assert data["verdict"] == "unknown"
-    assert "0.001 s" in data["checkers"]["linearizability"]["limit"]
+    assert "0.001 s" in data["checkers"]["linearizable"]["limit"]
 
 
 def test_ctrl_c_is_unknown_for_the_rest(good: Path, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ HEALED = Proof(True, "packets pass")
 def run(out: Path, events: Iterable[Event], *, bit: Proof = BITTEN, finished: bool = True) -> Path:
     folder = RunFolder.create(out, PLAN.spec)
     folder.save_plan(PLAN)
-    folder.begin(0, "register", ("linearizability",))
+    folder.begin(0, "register", ("linearizable",))
     for event in events:
         folder.event(event)
     fault = FaultRecord("F1", "partition", 0, 0, 50, "n1 | n2 n3", {}, bit, HEALED)
@@ -274,7 +274,7 @@ def test_a_run_is_judged_again(
     assert main(["check", "--json", str(path)]) == code
     (data,) = objects(capsys.readouterr().out)
     assert (data["verdict"], data["exit_code"], data["format"]) == (word, code, None)
-    assert set(data["checkers"]) == {"linearizability", *(["liveness"] if finished else [])}
+    assert set(data["checkers"]) == {"linearizable", *(["liveness"] if finished else [])}
     assert bool(data["inadequate"]) is (word == "inadequate")
     assert main(["check", str(path)]) == code
     assert word.upper() in capsys.readouterr().out

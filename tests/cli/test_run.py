@@ -62,7 +62,7 @@ def test_a_seeded_bug_is_found_shown_and_found_again(runtime: str, tmp_path: Pat
     assert "<failure" in (folder / "junit.xml").read_text()
     again = harness("check", str(folder), "--json", cwd=tmp_path)
     assert again.returncode == 1
-    assert last_json(again)["checkers"]["linearizability"]["verdict"] == "invalid"
+    assert last_json(again)["checkers"]["linearizable"]["verdict"] == "invalid"
     # The bare history is enough, without the run's folder.
     bare = harness(
         *("check", str(folder / "history.jsonl"), "--model", "cas-register", "--json"), cwd=tmp_path

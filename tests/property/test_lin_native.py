@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 
 import pytest
@@ -13,16 +12,16 @@ from harness.check import parse_model, verify_witness
 from harness.check.antichain import search
 from harness.check.limits import Budget
 from harness.check.models import Model
-from harness.check.native import Native, available
+from harness.check.native import Native
 from harness.check.problem import pose
 from harness.check.wgl import wgl
 from harness.check.witness import idle, weave
 from harness.core.operations import History
 from harness.core.protocols import Limits
 from tests.fuzz_checker import EXTRA, SUBJECTS, Subject, arbitrary, linearizable, undeclared
+from tests.toolchain import need_native
 
-if available() is not None and os.environ.get("CI") != "true":
-    pytest.skip(f"the native core was {available()}", allow_module_level=True)
+need_native()
 
 ALL = [*SUBJECTS.values(), *EXTRA]
 NAMES = [f"{number}-{subject.model}" for number, subject in enumerate(ALL)]

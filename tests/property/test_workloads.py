@@ -249,7 +249,7 @@ def test_a_thread_draws_the_same_whatever_others_do(
 def test_models_and_checkers_exist(make: Make) -> None:
     workload = made(make, 1, 5)
     assert set(workload.checkers) <= CHECKERS.keys()
-    assert (workload.model is not None) == ("linearizability" in workload.checkers)
+    assert (workload.model is not None) == ("linearizable" in workload.checkers)
     if workload.model is not None:
         parse_model(workload.model)
 

@@ -18,10 +18,10 @@ DURING = operation("write", 1, 110, 120)
 AFTER = operation("write", 2, 300, 310)
 BEFORE = operation("write", 3, 10, 20)
 GOOD = record([BEFORE, DURING, AFTER], [fault("F1")])
-VALID = CheckResult("linearizability", Verdict.VALID, "fine")
+VALID = CheckResult("linearizable", Verdict.VALID, "fine")
 UNKNOWN = CheckResult("set", Verdict.UNKNOWN, "gave up after 60 s of time")
 BROKEN = CheckResult(
-    "linearizability", Verdict.INVALID, "bad", (Anomaly("stale read", "Process 1 read 3."),)
+    "linearizable", Verdict.INVALID, "bad", (Anomaly("stale read", "Process 1 read 3."),)
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections.abc import Sequence
@@ -26,9 +25,9 @@ from harness.core.protocols import Limits
 from harness.core.values import Value
 from harness.core.verdict import Verdict
 from tests.fuzz_checker import SUBJECTS, random_history
+from tests.toolchain import need_native
 
-if available() is not None and os.environ.get("CI") != "true":
-    pytest.skip(f"the native core was {available()}", allow_module_level=True)
+need_native()
 
 
 def op(

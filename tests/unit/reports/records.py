@@ -268,7 +268,7 @@ def stale_read() -> RunRecord:
         "invalid",
         ExitCode.VIOLATION,
         STALE.sentence,
-        (result("linearizability", Verdict.INVALID, reason, STALE), *GOOD),
+        (result("linearizable", Verdict.INVALID, reason, STALE), *GOOD),
         history(*WITNESSES, *BESIDE),
     )
 
@@ -281,7 +281,7 @@ def valid() -> RunRecord:
         "valid",
         ExitCode.VALID,
         "1,258 of 2,589 operations ran during 5 proven faults; nothing promised was broken.",
-        (result("linearizability", Verdict.VALID, reason), *GOOD),
+        (result("linearizable", Verdict.VALID, reason), *GOOD),
         history(*WITNESSES[:2]),
     )
 
@@ -294,7 +294,7 @@ def unknown() -> RunRecord:
         "unknown",
         ExitCode.UNKNOWN,
         "Key k3 was not decided within 60 s.",
-        (result("linearizability", Verdict.UNKNOWN, reason, limit="time 60 s"), *GOOD),
+        (result("linearizable", Verdict.UNKNOWN, reason, limit="time 60 s"), *GOOD),
         history(*WITNESSES[:2]),
     )
 
@@ -307,7 +307,7 @@ def inadequate() -> RunRecord:
         "inadequate",
         ExitCode.INADEQUATE,
         "The run tested nothing: fault F2 partition did not bite.",
-        (result("linearizability", Verdict.VALID, "13 keys, each has an order"), *GOOD),
+        (result("linearizable", Verdict.VALID, "13 keys, each has an order"), *GOOD),
         history(*WITNESSES[:2]),
         Adequacy(reasons, {"proven": 4}),
     )
@@ -332,7 +332,7 @@ def two_leaders() -> RunRecord:
         ExitCode.VIOLATION,
         anomaly.sentence,
         (
-            result("linearizability", Verdict.VALID, "13 keys, each has an order"),
+            result("linearizable", Verdict.VALID, "13 keys, each has an order"),
             result("one-leader", Verdict.INVALID, "term 4 had two leaders", anomaly),
         ),
         history(*WITNESSES[:2]),
@@ -371,7 +371,7 @@ def foreign() -> RunRecord:
         started_utc="",
         history=History(WITNESSES, ("line 9: an unknown field was ignored",)),
         faults=(),
-        results=(result("linearizability", Verdict.INVALID, reason, STALE),),
+        results=(result("linearizable", Verdict.INVALID, reason, STALE),),
         ending=Ending("invalid", ExitCode.VIOLATION, STALE.sentence),
         duration_ns=ms(23_400),
     )

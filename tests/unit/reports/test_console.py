@@ -274,8 +274,8 @@ def test_json_line() -> None:
     assert data["report"] == str(FOLDER / "report.html")
     assert data["stats"]["operations"] == {"total": 2592, "ok": 2533, "fail": 12, "info": 47}
     assert data["stats"]["faults"] == {"planned": 5, "injected": 5, "proven": 5, "healed": 5}
-    assert data["checkers"]["linearizability"]["verdict"] == "invalid"
-    assert data["checkers"]["linearizability"]["anomalies"][0]["operations"] == [4001, 4101, 4131]
+    assert data["checkers"]["linearizable"]["verdict"] == "invalid"
+    assert data["checkers"]["linearizable"]["anomalies"][0]["operations"] == [4001, 4101, 4131]
     assert data["checkers"]["one-leader"]["verdict"] == "valid"
     foreign = json.loads(reports.json_line(records.foreign()))
     assert foreign["seed"] is None

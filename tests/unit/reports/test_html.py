@@ -148,7 +148,7 @@ def test_other_endings_say_why() -> None:
     assert "1,258 of 2,589 operations were called during a proven fault." in valid
     unknown = page(records.unknown()).text
     assert "? UNKNOWN" in unknown
-    assert "linearizability: k3: no answer within 60 s" in unknown
+    assert "linearizable: k3: no answer within 60 s" in unknown
     inadequate = page(records.inadequate()).text
     assert "▲ INADEQUATE" in inadequate
     assert "Fault F2 partition did not bite: no packet was dropped" in inadequate

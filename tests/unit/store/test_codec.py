@@ -33,7 +33,7 @@ THINGS: list[object] = [
     ),
     Ending("valid", ExitCode.VALID, "Fine.", Adequacy(("too short",), {"ok": 3})),
     CheckResult(
-        "linearizability",
+        "linearizable",
         Verdict.INVALID,
         "bad",
         (

@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ORIGIN = 1_000_000
 BEGAN = FaultRecord("F1", "kill", 10, 20, None, "n1", {"nodes": ("n1",)}, *(Proof(False, "-"),) * 2)
 ENDED = FaultRecord("F1", "kill", 10, 20, 50, "n1", {"nodes": ("n1",)}, *(Proof(True, "+"),) * 2)
-RESULT = CheckResult("linearizability", Verdict.VALID, "fine")
+RESULT = CheckResult("linearizable", Verdict.VALID, "fine")
 ENDING = Ending("valid", ExitCode.VALID, "Fine.")
 
 
@@ -37,7 +37,7 @@ def written(out: Path, *, finished: bool = True) -> Path:
     folder = RunFolder.create(out, SPEC, NOW)
     folder.save_plan(PLAN)
     folder.phase(-100, "set-up")
-    folder.begin(ORIGIN, "register", ("linearizability",))
+    folder.begin(ORIGIN, "register", ("linearizable",))
     folder.phase(0, "load")
     folder.event(Invoke(0, 0, "n1", 5, Call("write", "k", 3)))
     folder.fault(BEGAN)
@@ -82,7 +82,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert len(record.logs["n1"]) < 20_000
     evidence = load_evidence(path)
     assert (evidence.model, evidence.origin_ns, evidence.nodes) == ("register", ORIGIN, PLAN.nodes)
-    assert load_meta(path).checkers == ("linearizability",)
+    assert load_meta(path).checkers == ("linearizable",)
 
 
 def test_roles_from_samples_and_clocks(tmp_path: Path) -> None:
