@@ -71,11 +71,11 @@ def _timing(
     return window, 0
 
 
-class Kill:
-    """Plans kills. Without a narrowing, every second one hits the leader."""
+class _Signals:
+    """What kills and pauses have in common: the plan, and what their faults hold."""
 
-    name = "kill"
-    capability = "kill"
+    name: str
+    letter: str
     narrowings = WHO
 
     def __init__(self) -> None:
@@ -88,12 +88,19 @@ class Kill:
         duration_ns: int,
         narrowing: str | None,
     ) -> tuple[FaultStep, ...]:
-        """The schedule; a fault's duration is the time that the servers are down.
+        """The schedule; a fault's duration is the time that the servers are down or stand still.
 
         Raises:
             UsageError: an unknown role, too few nodes for it, or too short a load.
         """
-        return _plan(self.name, "K", rng, nodes, duration_ns, narrowing)
+        return _plan(self.name, self.letter, rng, nodes, duration_ns, narrowing)
+
+
+class Kill(_Signals):
+    """Plans kills. Without a narrowing, every second one hits the leader."""
+
+    name = capability = "kill"
+    letter = "K"
 
     def fault(self, spec: FaultSpec) -> KillFault:
         """A fresh injection.
@@ -104,29 +111,11 @@ class Kill:
         return KillFault(Aim.read(spec), self._holds)
 
 
-class Pause:
+class Pause(_Signals):
     """Plans pauses. Without a narrowing, every second one hits the leader."""
 
-    name = "pause"
-    capability = "pause"
-    narrowings = WHO
-
-    def __init__(self) -> None:
-        self._holds: Holds[str] = Holds()
-
-    def plan(
-        self,
-        rng: random.Random,
-        nodes: tuple[str, ...],
-        duration_ns: int,
-        narrowing: str | None,
-    ) -> tuple[FaultStep, ...]:
-        """The schedule.
-
-        Raises:
-            UsageError: an unknown role, too few nodes for it, or too short a load.
-        """
-        return _plan(self.name, "Z", rng, nodes, duration_ns, narrowing)
+    name = capability = "pause"
+    letter = "Z"
 
     def fault(self, spec: FaultSpec) -> PauseFault:
         """A fresh injection.
