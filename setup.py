@@ -39,7 +39,7 @@ setup(
     cmdclass={"build_rust": BuildNative},
     rust_extensions=[
         RustExtension(
-            "harness.check._native",
+            "harness._native",
             path="native/Cargo.toml",
             args=["--locked"],
             binding=Binding.PyO3,

@@ -96,14 +96,27 @@ def search(problem: Problem, budget: Budget, last: int | None = None) -> Found:
     Raises:
         LimitReached: the budget is used up.
     """
+    found = attempt(problem, budget, BEAMS, last)
+    assert found is not None, "the last search cuts nothing off"
+    return found
+
+
+def attempt(
+    problem: Problem, budget: Budget, widths: Sequence[int | None], last: int | None = None
+) -> Found | None:
+    """The same with these widths alone; None if all of them cut something off and found nothing.
+
+    Raises:
+        LimitReached: the budget is used up.
+    """
     visited = 0
-    for width in BEAMS:
-        attempt = Antichain(problem, budget, width)
-        dead = attempt.run(last)
-        visited += attempt.visited
-        if dead is None or not attempt.truncated:
-            return Found(attempt, dead, visited)
-    raise AssertionError("the last search cuts nothing off")
+    for width in widths:
+        one = Antichain(problem, budget, width)
+        dead = one.run(last)
+        visited += one.visited
+        if dead is None or not one.truncated:
+            return Found(one, dead, visited)
+    return None
 
 
 class Antichain(Openings):

@@ -6,17 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from harness.check.antichain import search
+from harness.check.antichain import BEAMS, Found, attempt, search
 from harness.check.limits import Budget
+from harness.check.models import Kind
 from harness.check.native import Native, available
 from harness.check.problem import Problem
-from harness.check.wgl import wgl
+from harness.check.wgl import Walk, wgl
 from harness.check.witness import linearization
 
 Engine: TypeAlias = "Callable[[Problem, Budget], Solution]"
 
-PATIENCE = 4
-"""Steps of the scout for each event that it has passed."""
+GLANCE = 3
+"""Beams that are tried before a walk, where beams are quick."""
+
+PATIENCE, LONG_PATIENCE = 4, 32
+"""Steps of a depth-first walk for each event that it has passed."""
+
+MANY_MOVES = 20
+"""So many unanswered cas: beams carry a configuration for each set of them that may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +49,64 @@ def by_antichain(problem: Problem, budget: Budget) -> Solution:
     Raises:
         LimitReached: the budget is used up.
     """
-    found = search(problem, budget)
+    return _solved(problem, search(problem, budget))
+
+
+def _solved(problem: Problem, found: Found) -> Solution:
     if found.dead is not None:
         return Solution(None, found.dead, found.visited, found.last.widest)
     trail = next(iter(found.last.configs.values()))[0][3]
     return Solution(linearization(problem, trail), None, found.visited, found.last.widest)
 
 
-def scouted(problem: Problem, budget: Budget) -> Solution:
-    """A depth-first walk for as long as it gets on, then the antichain.
+def _walked(walk: Walk) -> Solution:
+    return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
 
-    Most histories are easy, and the walk finds an order of those, or that there is none, before
-    the antichain has put on its boots. It also finds orders among many unanswered cas of few
-    values, of which the antichain carries far too many.
+
+def declared(problem: Problem) -> bool:
+    """Is nothing asked of the model: does each class say itself what it allows and makes?"""
+    return _ASKS.isdisjoint(problem.kinds)
+
+
+_ASKS = frozenset({int(Kind.LOOKS), int(Kind.TOTAL), int(Kind.OTHER)})
+
+
+def order_of_attempts(asks: bool, lost_moves: int) -> tuple[tuple[str, int], ...]:
+    """What to try, one after the other, until something decides: ``beams`` up to a number of them,
+    or a ``walk`` with a patience. All beams come last.
+
+    Each finds what another would look for in vain. Narrow beams are the quickest there is where
+    nothing is asked of the model, and they refute what a walk cannot. A walk finds orders among
+    many unanswered cas of few values, of which the antichain carries far too many; and it goes
+    first where what would keep configurations few is not known (queues, lists, sets).
+    """
+    if asks:
+        return (("walk", PATIENCE),)
+    if lost_moves >= MANY_MOVES:
+        return (("walk", LONG_PATIENCE),)
+    glance = (("beams", GLANCE), ("walk", LONG_PATIENCE))
+    return (("walk", PATIENCE), *glance) if lost_moves else glance
+
+
+def scouted(problem: Problem, budget: Budget) -> Solution:
+    """The attempts of :func:`order_of_attempts`, then the antichain to the end.
 
     Raises:
         LimitReached: the budget is used up.
     """
-    walk = wgl(problem, budget, PATIENCE)
-    if not walk.finished:
-        return by_antichain(problem, budget)
-    return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
+    kinds, moves = problem.kinds, int(Kind.MOVES)
+    lost = zip(problem.classes, problem.returned, strict=True)
+    lost_moves = sum(not returned and kinds[cls] == moves for cls, returned in lost)
+    for what, much in order_of_attempts(not declared(problem), lost_moves):
+        if what == "beams":
+            found = attempt(problem, budget, BEAMS[:much])
+            if found is not None:
+                return _solved(problem, found)
+        else:
+            walk = wgl(problem, budget, much)
+            if walk.finished:
+                return _walked(walk)
+    return by_antichain(problem, budget)
 
 
 def by_wgl(problem: Problem, budget: Budget) -> Solution:
@@ -71,8 +115,7 @@ def by_wgl(problem: Problem, budget: Budget) -> Solution:
     Raises:
         LimitReached: the budget is used up.
     """
-    walk = wgl(problem, budget) if available() else Native(problem).walk(budget)
-    return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
+    return _walked(wgl(problem, budget) if available() else Native(problem).walk(budget))
 
 
 def by_native(problem: Problem, budget: Budget) -> Solution:
@@ -83,9 +126,15 @@ def by_native(problem: Problem, budget: Budget) -> Solution:
         UsageError: there is no native core.
     """
     core = Native(problem)
-    walk = core.walk(budget, PATIENCE)
-    if walk.finished:
-        return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
+    for what, much in order_of_attempts(not declared(problem), core.lost_moves()):
+        if what == "beams":
+            swept = core.search(budget, 0, much)
+            if swept.order is not None or swept.dead is not None:
+                return Solution(swept.order, swept.dead, swept.visited, swept.widest)
+        else:
+            walk = core.walk(budget, much)
+            if walk.finished:
+                return _walked(walk)
     swept = core.search(budget)
     return Solution(swept.order, swept.dead, swept.visited, swept.widest)
 

@@ -56,12 +56,13 @@ def resident() -> int:
 class Budget:
     """What is left of a check's limits. One budget is shared by all the searches of a check."""
 
-    __slots__ = ("_deadline", "_highest", "_memory_at", "_memory_bytes", "_time_s")
+    __slots__ = ("_deadline", "_highest", "_memory_at", "_memory_bytes", "_stopped", "_time_s")
 
     MEMORY_EVERY_S = 0.02
     """Seconds between two readings of the memory, which cost more than readings of the clock."""
 
     def __init__(self, limits: Limits) -> None:
+        self._stopped = False
         self._time_s = limits.time_s
         self._memory_bytes = limits.memory_bytes
         now = time.perf_counter()
@@ -73,12 +74,18 @@ class Budget:
         """Seconds until the deadline; negative after it."""
         return self._deadline - time.perf_counter()
 
+    def stop(self) -> None:
+        """Ends all searches that share it, at their next look: somebody wants them to end."""
+        self._stopped = True
+
     def look(self) -> None:
         """Stops the search when a limit was hit.
 
         Raises:
             LimitReached: with the limit in words.
         """
+        if self._stopped:
+            raise LimitReached("patience: interrupted")
         now = time.perf_counter()
         if now > self._deadline:
             raise LimitReached(f"{self._time_s:g} s of time")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES, Engine, scouted
+from harness.check.engines import ENGINES, Engine, by_native, scouted
 from harness.check.explain import brief, explain
 from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.models import Model
-from harness.check.problem import partition, pose
+from harness.check.problem import ColumnProblem, partition, pose
 from harness.check.witness import idle, weave
 from harness.core.errors import UsageError
 from harness.core.operations import History, Operation
@@ -39,7 +41,7 @@ class Linearizability(CheckResult):
     that stops short of the operation that is to blame.
     """
 
-    witness: Mapping[Hashable, tuple[int, ...]] = field(default_factory=dict)
+    witness: Mapping[Hashable, Sequence[int]] = field(default_factory=dict)
     partial: Mapping[Hashable, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -49,7 +51,7 @@ class Judged:
 
     key: Hashable
     operations: Sequence[Operation]
-    witness: tuple[int, ...] | None = None
+    witness: Sequence[int] | None = None
     culprit: Operation | None = None
     limit: str | None = None
     visited: int = 0
@@ -85,16 +87,43 @@ def check(
     budget = Budget(limits)
     parts = partition(history, model)
     with uncollected():
-        judged = [
-            judge(key, operations, model, budget, ENGINES[engine])
-            for key, operations in parts.items()
-        ]
+        judged = _judge_all(parts, model, budget, engine)
     took = (time.perf_counter() - began) * 1e3
-    anomalies, partial = _explain(judged, model, limits)
+    anomalies, partial = _explain(judged, model, limits, timed=history.timed)
     explained = (time.perf_counter() - began) * 1e3 - took
     result = _result(history, judged, anomalies, took, explained)
     witness = {item.key: item.witness for item in judged if item.witness is not None}
     return replace(result, witness=witness, partial=partial)
+
+
+MANY = 20_000
+"""Operations from which on keys are searched side by side: below, one core is as quick."""
+
+
+def _judge_all(
+    parts: Mapping[Hashable, Sequence[Operation]], model: Model, budget: Budget, engine: str
+) -> list[Judged]:
+    """Each object's verdict, in the order of the objects.
+
+    Objects are independent and the compiled search holds no lock, so it takes one thread for each
+    core; a Python search would only wait for itself.
+    """
+    search = ENGINES[engine]
+
+    def one(part: tuple[Hashable, Sequence[Operation]]) -> Judged:
+        return judge(*part, model, budget, search)
+
+    compiled = search is by_native
+    if not compiled or len(parts) < 2 or sum(map(len, parts.values())) < MANY:
+        return [one(part) for part in parts.items()]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        try:
+            return list(threads.map(one, parts.items()))
+        except BaseException:
+            # Ctrl-C, or a history that the model cannot read: nobody waits for the others.
+            budget.stop()
+            threads.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def judge(
@@ -115,6 +144,8 @@ def judge(
         assert found.dead is not None
         culprit = problem.operations[problem.events[found.dead] >> 1]
         return Judged(key, operations, None, culprit, None, *seen)
+    if isinstance(problem, ColumnProblem):
+        return Judged(key, operations, problem.witness(found.order), None, None, *seen)
     order = [problem.operations[place] for place in found.order]
     witness = tuple(weave(order, idle(operations, problem.operations, model)))
     return Judged(key, operations, witness, None, None, *seen)
@@ -151,7 +182,7 @@ def _result(
 
 
 def _explain(
-    judged: Sequence[Judged], model: Model, limits: Limits
+    judged: Sequence[Judged], model: Model, limits: Limits, *, timed: bool
 ) -> tuple[tuple[Anomaly, ...], Mapping[Hashable, tuple[int, ...]]]:
     """One anomaly for each object that fails, the earliest first; the first few in full.
 
@@ -168,9 +199,11 @@ def _explain(
         left = began + EXPLAIN_S - time.perf_counter()
         if not anomalies or (len(anomalies) < IN_FULL and left > 0):
             part = Limits(min(limits.time_s, max(left, 0)), limits.memory_bytes)
-            anomaly, partial[item.key] = explain(key, item.operations, culprit, model, part)
+            anomaly, partial[item.key] = explain(
+                key, item.operations, culprit, model, part, timed=timed
+            )
         else:
-            anomaly = brief(key, item.operations, culprit, model)
+            anomaly = brief(key, item.operations, culprit, model, timed=timed)
         anomalies.append(anomaly)
     return tuple(anomalies), partial
 

@@ -9,18 +9,17 @@ milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from harness.check.antichain import BEAMS
 from harness.check.limits import Budget
-from harness.check.problem import Problem
+from harness.check.problem import ColumnProblem, Problem
 from harness.check.wgl import Walk
 from harness.core.errors import UsageError
+from harness.native import COMPILED, MISSING
 
 if TYPE_CHECKING:
-    from harness.check._native import Core
-
-INTERFACE = 1
-"""What this side expects the compiled side to be; both count up together."""
+    from harness._native import Core
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +32,9 @@ class Swept:
     widest: int
 
 
-def _load() -> tuple[type[Core] | None, str | None]:
-    """The compiled side, or why there is none."""
-    try:
-        import harness.check._native as compiled
-    except ModuleNotFoundError:
-        return None, "left out at installation (`make native` puts it in, with a Rust toolchain)"
-    except ImportError as error:
-        return None, f"cannot be loaded: {error}"
-    if compiled.INTERFACE != INTERFACE:
-        return None, "older or newer than the rest: install again"
-    return compiled.Core, None
-
-
-_CORE, _MISSING = _load()
-
-
 def available() -> str | None:
     """Why the native core cannot be used; None when it can."""
-    return _MISSING
+    return MISSING
 
 
 class Native:
@@ -63,17 +46,26 @@ class Native:
         Raises:
             UsageError: there is no native core.
         """
-        if _CORE is None:
-            raise UsageError(f"no native engine here; {_MISSING}")
-        self._core = _CORE(problem)
+        if COMPILED is None:
+            raise UsageError(f"no native engine here; {MISSING}")
+        if isinstance(problem, ColumnProblem):
+            self._core = cast("Core", problem.posed.core(problem))
+        else:
+            self._core = COMPILED.Core(problem)
 
-    def search(self, budget: Budget) -> Swept:
-        """The antichain, as :func:`harness.check.antichain.search`.
+    def lost_moves(self) -> int:
+        """How many unanswered operations lead from one state to another."""
+        return self._core.lost_moves()
+
+    def search(self, budget: Budget, first: int = 0, last: int = len(BEAMS)) -> Swept:
+        """The antichain, as :func:`harness.check.antichain.search`, with some of its beams.
+
+        Neither an order nor a dead event: all of these beams cut something off.
 
         Raises:
             LimitReached: the budget is used up.
         """
-        return Swept(*self._core.search(budget.look))
+        return Swept(*self._core.search(budget.look, first, last))
 
     def walk(self, budget: Budget, patience: int | None = None) -> Walk:
         """Depth first, as :func:`harness.check.wgl.wgl`.

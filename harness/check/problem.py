@@ -8,6 +8,7 @@ hold.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,10 @@ from harness.check.models import (
     Shape,
     State,
     any_state,
+    by_key,
+    whole,
 )
+from harness.core.columns import AllOperations, Columns, OfOneObject, Posed, SomeOperations
 from harness.core.errors import UsageError
 from harness.core.operations import History, Operation, Outcome
 
@@ -114,23 +118,88 @@ class Problem:
         return None
 
 
-def partition(history: History, model: Model) -> Mapping[Hashable, list[Operation]]:
+class ColumnProblem(Problem):
+    """A problem whose operations are rows of a table: the compiled search takes it as it is.
+
+    What the Python searches and the explanations ask for is made when they ask.
+    """
+
+    __slots__ = ("_numbers", "columns", "posed")
+
+    def __init__(self, columns: Columns, posed: Posed, of: _Classes) -> None:
+        self.columns = columns
+        self.posed = posed
+        self._numbers: tuple[list[int], list[bool], list[int]] | None = None
+        self.kinds, self.at, self.to = of.kinds, of.at, of.to
+        self.initial, self.mute, self.commutes = of.initial, of.mute, of.commutes
+        self.table = of.table
+
+    @property
+    def operations(self) -> Sequence[Operation]:  # type: ignore[override]
+        """Made when they are looked at."""
+        return SomeOperations(self.columns, self.posed)
+
+    @property
+    def classes(self) -> list[int]:  # type: ignore[override]
+        """As a list."""
+        return self._listed()[0]
+
+    @property
+    def returned(self) -> list[bool]:  # type: ignore[override]
+        """As a list."""
+        return self._listed()[1]
+
+    @property
+    def events(self) -> list[int]:  # type: ignore[override]
+        """As a list."""
+        return self._listed()[2]
+
+    def _listed(self) -> tuple[list[int], list[bool], list[int]]:
+        if self._numbers is None:
+            self._numbers = self.posed.numbers()
+        return self._numbers
+
+    def witness(self, order: Sequence[int]) -> Sequence[int]:
+        """An order of operations as indices of the history, with those that were left out."""
+        found = array("I")
+        found.frombytes(self.posed.witness(order))
+        return found
+
+
+def partition(history: History, model: Model) -> Mapping[Hashable, Sequence[Operation]]:
     """The operations of each independent object, in order of call.
 
     Raises:
         UsageError: an operation that the model does not know.
     """
+    operations = history.operations
+    if isinstance(operations, AllOperations) and model.partition in (by_key, whole):
+        return _partition_columns(operations.columns, model)
     parts: dict[Hashable, list[Operation]] = {}
     functions, split = model.functions, model.partition
-    for operation in history.operations:
+    for operation in operations:
         if operation.call.f not in functions:
-            names = ", ".join(sorted(functions))
-            raise UsageError(
-                f"model {model.name} has no operation {operation.call.f!r} "
-                f"(event {operation.index}); it has: {names}"
-            )
+            raise _unknown(model, operation)
         parts.setdefault(split(operation.call), []).append(operation)
     return parts
+
+
+def _unknown(model: Model, operation: Operation) -> UsageError:
+    return UsageError(
+        f"model {model.name} has no operation {operation.call.f!r} "
+        f"(event {operation.index}); it has: {', '.join(sorted(model.functions))}"
+    )
+
+
+def _partition_columns(columns: Columns, model: Model) -> Mapping[Hashable, Sequence[Operation]]:
+    strange = [row for f, row in columns.functions().items() if f not in model.functions]
+    if strange:
+        raise _unknown(model, columns.operation(min(strange)))
+    keyed = model.partition is by_key
+    return {
+        columns.values[key]: OfOneObject(columns, part)
+        for key, part in columns.table.parts(keyed, columns.same)
+    }
 
 
 def pose(operations: Sequence[Operation], model: Model) -> Problem:
@@ -143,16 +212,14 @@ def pose(operations: Sequence[Operation], model: Model) -> Problem:
     Raises:
         UsageError: an operation whose arguments the model cannot read.
     """
+    if isinstance(operations, OfOneObject):
+        return _pose_columns(operations, model)
     try:
         kept, classes, actions, declared = _classify(operations, model)
-        table = Table(model, actions)
-        initial = table.intern(model.init)
-        shapes = _complete(declared, table, initial)
+        of = _describe(actions, declared, model)
     except (ValueError, TypeError) as error:
         raise UsageError(f"model {model.name} cannot read this history: {error}") from error
-    kinds = [int(shape.kind) for shape in shapes]
-    at = [table.exactly(shape.at) if shape.kind in _LOOKED_AT else -1 for shape in shapes]
-    to = [table.intern(shape.to) if shape.kind in _LED_TO else -1 for shape in shapes]
+    kinds = of.kinds
     returned = [operation.outcome is not Outcome.INFO for operation in kept]
     speaking = [
         place
@@ -169,13 +236,65 @@ def pose(operations: Sequence[Operation], model: Model) -> Problem:
         returned=returned,
         events=_events(kept),
         kinds=kinds,
-        at=at,
-        to=to,
-        initial=initial,
-        mute=_mute(kinds, at, table, model),
-        commutes=model.commutes,
-        table=table,
+        at=of.at,
+        to=of.to,
+        initial=of.initial,
+        mute=of.mute,
+        commutes=of.commutes,
+        table=of.table,
     )
+
+
+def _pose_columns(operations: OfOneObject, model: Model) -> Problem:
+    """The same, a combination at a time instead of an operation at a time."""
+    columns, part = operations.columns, operations.part
+    classes: list[int] = []
+    actions: list[Action] = []
+    declared: list[Shape | None] = []
+    try:
+        for row in part.combine(model.by_process):
+            action = model.action(columns.operation(row))
+            classes.append(-1 if action is None else len(actions))
+            if action is not None:
+                actions.append(action)
+                declared.append(model.shape(action))
+        of = _describe(actions, declared, model)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"model {model.name} cannot read this history: {error}") from error
+    return ColumnProblem(columns, part.pose(classes, bytes(map(_keep, of.kinds))), of)
+
+
+def _keep(kind: int) -> int:
+    """Whether operations of a kind say something: never, always, or only if they returned."""
+    if kind == Kind.IDLE:
+        return 2
+    return 1 if kind > Kind.LOOKS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """What a problem says of classes and states."""
+
+    kinds: list[int]
+    at: list[int]
+    to: list[int]
+    initial: int
+    mute: int
+    commutes: bool
+    table: Table
+
+
+def _describe(
+    actions: Sequence[Action], declared: Sequence[Shape | None], model: Model
+) -> _Classes:
+    table = Table(model, actions)
+    initial = table.intern(model.init)
+    shapes = _complete(declared, table, initial)
+    kinds = [int(shape.kind) for shape in shapes]
+    at = [table.exactly(shape.at) if shape.kind in _LOOKED_AT else -1 for shape in shapes]
+    to = [table.intern(shape.to) if shape.kind in _LED_TO else -1 for shape in shapes]
+    mute = _mute(kinds, at, table, model)
+    return _Classes(kinds, at, to, initial, mute, model.commutes, table)
 
 
 _TOTAL = int(Kind.TOTAL)

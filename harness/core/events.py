@@ -11,8 +11,8 @@ from harness.core.faults import FaultRecord
 from harness.core.operations import Operation
 from harness.core.plan import Plan
 from harness.core.protocols import NodeStatus
-from harness.core.run import Ending
-from harness.core.verdict import CheckResult
+from harness.core.run import Ending, Noticed
+from harness.core.verdict import CheckResult, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,28 @@ class FaultChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedSoFar:
+    """What the search beside the run knows: ``checked`` operations are judged.
+
+    ``behind_ns`` is how far that is behind what happens; ``limit`` is why it gave up, if it did.
+    """
+
+    at_ns: int
+    verdict: Verdict
+    checked: int
+    behind_ns: int
+    limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationNoticed:
+    """The search beside the run found a violation; once in a run."""
+
+    at_ns: int
+    noticed: Noticed
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     at_ns: int
     result: CheckResult
@@ -79,6 +101,8 @@ RunEvent: TypeAlias = (
     | OperationEnded
     | NodesSampled
     | FaultChanged
+    | JudgedSoFar
+    | ViolationNoticed
     | Checked
     | RunEnded
 )

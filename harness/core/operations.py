@@ -7,10 +7,10 @@ concurrent).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from harness.core.values import Value, show
 
@@ -192,3 +192,43 @@ class History:
 
     def __len__(self) -> int:
         return len(self.operations)
+
+    def called(self) -> Mapping[str, int]:
+        """The functions that were called, each with the event index of its first call."""
+        match self.operations:
+            case Summed() as sums:
+                return sums.called()
+        first: dict[str, int] = {}
+        for operation in self.operations:
+            first.setdefault(operation.call.f, operation.index)
+        return first
+
+    def outcomes(self) -> tuple[int, int, int]:
+        """How many were OK, FAIL and INFO."""
+        match self.operations:
+            case Summed() as sums:
+                return sums.outcomes()
+        ok = sum(operation.outcome is Outcome.OK for operation in self.operations)
+        fail = sum(operation.outcome is Outcome.FAIL for operation in self.operations)
+        return ok, fail, len(self.operations) - ok - fail
+
+    def until_ns(self) -> int:
+        """When the last thing happened that is known of; 0 of an empty history."""
+        match self.operations:
+            case Summed() as sums:
+                return sums.until_ns()
+        return max((item.end or item.start for item in self.operations), default=0)
+
+
+@runtime_checkable
+class Summed(Protocol):
+    """Operations that know these figures without being looked at one by one."""
+
+    def called(self) -> Mapping[str, int]:
+        """See :class:`History`."""
+
+    def outcomes(self) -> tuple[int, int, int]:
+        """See :class:`History`."""
+
+    def until_ns(self) -> int:
+        """See :class:`History`."""

@@ -56,21 +56,35 @@ class Provision:
 
     ``run_id`` is short, unique on the machine, and safe in names of networks, tables and
     containers. ``folder`` is where each node's home appears on this side: ``folder/<node>``.
+    ``target`` and ``seed`` are for a runtime that brings servers and chance by itself.
     """
 
     run_id: str
     nodes: tuple[str, ...]
     folder: Path
     firewall: str = "auto"
+    target: Target | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LinkBehaviour:
-    """How a directed link treats packets. Delays in nanoseconds, probabilities in 0..1."""
+    """How a directed link treats packets. Delays in nanoseconds, probabilities in 0..1.
+
+    ``loss`` is of packets: a connection repeats them. ``drop``, ``duplicate``, ``reorder`` and
+    ``corrupt`` are of whole messages, which no connection repairs; what comes a second time or out
+    of its order does so ``late_ns`` later on average. ``bytes_per_s`` 0 is no limit.
+    """
 
     delay_ns: int = 0
     jitter_ns: int = 0
     loss: float = 0.0
+    drop: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+    late_ns: int = 0
+    bytes_per_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from harness.core.errors import FormatError, UsageError
 from harness.core.operations import History
 from harness.store.edn import Text
 from harness.store.foreign import read_edn, read_jepsen_log
-from harness.store.jsonl import Header, read_jsonl
+from harness.store.jsonl import Header, read_columns, read_jsonl
 
 FORMATS = ("auto", "jsonl", "edn", "jepsen-log", "porcupine-kv")
 
@@ -33,6 +33,10 @@ def read_history(path: Path, format: str = "auto") -> Recorded:
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r} (there are: {', '.join(FORMATS)})")
+    if format in ("auto", "jsonl"):
+        columns = read_columns(path)
+        if columns is not None:
+            return Recorded("jsonl", *columns)
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from harness.core.columns import AllOperations, Columns
 from harness.core.errors import FormatError
 from harness.core.operations import (
     Call,
@@ -24,6 +25,7 @@ from harness.core.operations import (
     operation,
 )
 from harness.core.values import freeze, thaw
+from harness.native import COMPILED
 
 FORMAT = "quorum-harness-history"
 VERSION = 1
@@ -173,6 +175,35 @@ def read_jsonl(raw: bytes, path: str) -> tuple[Header, History]:
             number = _line_number(rest, trouble.place)
             raise FormatError(f"{path}:{number}:1: {trouble}") from None
     return header, History(operations, tuple(warnings), timed=times is not None)
+
+
+def read_columns(path: Path) -> tuple[Header, History] | None:
+    """A whole file of our own format, compiled and in columns; None if that cannot be done.
+
+    Then :func:`read_jsonl` can do it, or say what is wrong: there is no compiled part, or the file
+    is not in every respect of the usual form.
+    """
+    if COMPILED is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+        header = _read_header(first.rstrip(b"\n"), str(path))
+    except (OSError, FormatError):
+        return None
+    table = COMPILED.Table.read(str(path), len(first))
+    if table is None:
+        return None
+    names, texts, words = table.texts()
+    decode = msgspec.json.Decoder().decode
+    try:
+        values = [None, *(_value(decode(text)) for text in texts[1:])]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    columns = Columns(
+        table, [name.decode() for name in names], values, [word.decode() for word in words]
+    )
+    return header, History(AllOperations(columns))
 
 
 def _read_header(line: bytes, path: str) -> Header:

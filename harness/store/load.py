@@ -80,6 +80,8 @@ def load_run(folder: Path) -> RunRecord:
         roles=roles,
         clocks=_clocks(samples, nodes),
         logs=_logs(folder),
+        noticed=meta.noticed,
+        digest=judgement.digest if judgement else "",
     )
 
 
@@ -95,16 +97,22 @@ def load_ending(folder: Path) -> Ending | None:
     return judgement.ending if judgement else None
 
 
-def load_evidence(folder: Path) -> Evidence:
+def load_evidence(folder: Path, record: RunRecord | None = None) -> Evidence:
     """What the checkers may look at; ``model`` is the one that the run was made for.
+
+    With the run's ``record``, its history is not read once more.
 
     Raises:
         UsageError: no run's folder.
         FormatError: the history is damaged.
     """
     meta = load_meta(folder)
-    plan = _read(folder / PLAN, Plan)
-    header, history = _history(folder)
+    if record is None:
+        plan = _read(folder / PLAN, Plan)
+        header, history = _history(folder)
+    else:
+        plan, history = record.plan, record.history
+        header = _header(folder)
     origin_ns = meta.origin_monotonic_ns
     return Evidence(
         history=history,
@@ -183,6 +191,17 @@ def _history(folder: Path) -> tuple[Header, History]:
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
+def _header(folder: Path) -> Header:
+    path = folder / HISTORY
+    try:
+        with path.open("rb") as file:
+            return read_jsonl(file.readline(), str(path))[0]
+    except FileNotFoundError:
+        return Header()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
 def _unfinished(history: History) -> Ending:
     return Ending(
         word="interrupted",
@@ -197,7 +216,7 @@ def _duration(
     if meta.duration_ns is not None:
         return meta.duration_ns
     times = [0]
-    times += [operation.end or operation.start for operation in history.operations]
+    times.append(history.until_ns())
     times += [fault.ended_ns or fault.began_ns or fault.asked_ns for fault in faults]
     times += [sample.at_ns for sample in samples]
     return max(times)

@@ -11,7 +11,7 @@ use crate::problem::{Host, Kind, Problem, World, NONE};
 use crate::trails::{Step, Trails};
 
 /// Widths tried one after the other; the last, unlimited one is exact (rule 9).
-const BEAMS: [usize; 6] = [2, 16, 128, 1024, 8192, usize::MAX];
+pub const BEAMS: [usize; 6] = [2, 16, 128, 1024, 8192, usize::MAX];
 
 /// What the beams came to.
 pub struct Found {
@@ -23,15 +23,20 @@ pub struct Found {
     pub widest: usize,
 }
 
-/// Is there a legal order? Picks the width of the masks.
-pub fn search<H: Host>(problem: &Problem, world: &mut World<H>) -> Result<Found, H::Error> {
+/// Is there a legal order? Picks the width of the masks. Nothing is found, neither an order nor a
+/// return, if all of these beams cut something off.
+pub fn search<H: Host>(
+    problem: &Problem,
+    widths: &[usize],
+    world: &mut World<H>,
+) -> Result<Found, H::Error> {
     let fields = Fields::of(problem);
     let words = problem.most_open().div_ceil(64).max(fields.words);
     match words {
-        0 | 1 => beams::<[u64; 1], H>(problem, &fields, 1, world),
-        2 => beams::<[u64; 2], H>(problem, &fields, 2, world),
-        3 | 4 => beams::<[u64; 4], H>(problem, &fields, 4, world),
-        _ => beams::<Box<[u64]>, H>(problem, &fields, words, world),
+        0 | 1 => beams::<[u64; 1], H>(problem, &fields, 1, widths, world),
+        2 => beams::<[u64; 2], H>(problem, &fields, 2, widths, world),
+        3 | 4 => beams::<[u64; 4], H>(problem, &fields, 4, widths, world),
+        _ => beams::<Box<[u64]>, H>(problem, &fields, words, widths, world),
     }
 }
 
@@ -39,10 +44,11 @@ fn beams<M: Mask, H: Host>(
     problem: &Problem,
     fields: &Fields,
     words: usize,
+    widths: &[usize],
     world: &mut World<H>,
 ) -> Result<Found, H::Error> {
     let (mut visited, mut widest) = (0, 1);
-    for width in BEAMS {
+    for &width in widths {
         let mut attempt = Antichain::<M, H>::new(problem, fields, words, width, world)?;
         let dead = attempt.run()?;
         visited += attempt.visited;

@@ -1,10 +1,12 @@
-//! `harness.check._native`: the searches of the linearizability checker, compiled.
+//! `harness._native`: the searches of the linearizability checker, compiled.
 
 mod antichain;
 mod groups;
 mod masks;
 mod openings;
 mod problem;
+mod reader;
+mod table;
 mod trails;
 mod wgl;
 mod witness;
@@ -14,7 +16,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Counted up whenever the two sides of the interface change together.
-const INTERFACE: u32 = 1;
+const INTERFACE: u32 = 4;
 
 /// Python, asked with its lock held.
 struct Asked {
@@ -41,17 +43,20 @@ impl Host for Asked {
 }
 
 /// A problem in this side's memory, with its transition table: `harness.check.problem.Problem`.
-#[pyclass(module = "harness.check._native")]
+#[pyclass(module = "harness._native")]
 struct Core {
     problem: Problem,
     world: World<Asked>,
 }
 
-#[pymethods]
 impl Core {
-    /// Copies a problem. Raises ValueError if its numbers do not fit together.
-    #[new]
-    fn new(problem: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// A problem whose operations' numbers are these; the rest is Python's.
+    fn of(
+        problem: &Bound<'_, PyAny>,
+        classes: Vec<u32>,
+        returned: Vec<bool>,
+        events: Vec<u32>,
+    ) -> PyResult<Self> {
         let states = |name: &str| -> PyResult<Vec<u32>> {
             let states: Vec<i64> = problem.getattr(name)?.extract()?;
             states.into_iter().map(state).collect()
@@ -59,9 +64,9 @@ impl Core {
         let kinds: Vec<u8> = problem.getattr("kinds")?.extract()?;
         let kinds: Option<Vec<Kind>> = kinds.into_iter().map(Kind::of).collect();
         let posed = Problem {
-            classes: problem.getattr("classes")?.extract()?,
-            returned: problem.getattr("returned")?.extract()?,
-            events: problem.getattr("events")?.extract()?,
+            classes,
+            returned,
+            events,
             kinds: kinds.ok_or_else(|| PyValueError::new_err("an unknown kind"))?,
             at: states("at")?,
             to: states("to")?,
@@ -76,13 +81,36 @@ impl Core {
         let world = World::new(Asked { next, look: None }, posed.kinds.len());
         Ok(Core { problem: posed, world })
     }
+}
 
-    /// The antichain: (order | None, dead | None, visited, widest).
-    fn search(&mut self, py: Python<'_>, look: Py<PyAny>) -> PyResult<Solution> {
+#[pymethods]
+impl Core {
+    /// Copies a problem. Raises ValueError if its numbers do not fit together.
+    #[new]
+    fn new(problem: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let classes = problem.getattr("classes")?.extract()?;
+        let returned = problem.getattr("returned")?.extract()?;
+        let events = problem.getattr("events")?.extract()?;
+        Core::of(problem, classes, returned, events)
+    }
+
+    /// The antichain: (order | None, dead | None, visited, widest). Only beams `first` to `last` (not
+    /// included) are tried; neither an order nor a dead event means that they cut something off.
+    #[pyo3(signature = (look, first=0, last=antichain::BEAMS.len()))]
+    fn search(
+        &mut self,
+        py: Python<'_>,
+        look: Py<PyAny>,
+        first: usize,
+        last: usize,
+    ) -> PyResult<Solution> {
+        let Some(widths) = antichain::BEAMS.get(first..last) else {
+            return Err(PyValueError::new_err("no such beams"));
+        };
         self.world.host.look = Some(look);
         let Core { problem, world } = self;
         let found = py.detach(|| {
-            let found = antichain::search(problem, world)?;
+            let found = antichain::search(problem, widths, world)?;
             let order = match &found.steps {
                 Some(steps) => Some(witness::linearization(problem, world, steps)?),
                 None => None,
@@ -96,6 +124,13 @@ impl Core {
             (Some(Ok(order)), dead, visited, widest) => Ok((Some(order), dead, visited, widest)),
             (None, dead, visited, widest) => Ok((None, dead, visited, widest)),
         }
+    }
+
+    /// How many unanswered operations lead from one state to another.
+    fn lost_moves(&self) -> usize {
+        let p = &self.problem;
+        let lost = p.classes.iter().zip(&p.returned).filter(|(_, returned)| !**returned);
+        lost.filter(|(cls, _)| p.kinds[**cls as usize] == Kind::Moves).count()
     }
 
     /// Depth first: (order | None, finished, blocked, steps).
@@ -122,5 +157,6 @@ fn state(number: i64) -> PyResult<u32> {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
+    module.add_class::<table::Table>()?;
     module.add_class::<Core>()
 }

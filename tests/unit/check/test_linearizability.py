@@ -323,6 +323,17 @@ def test_a_stale_read_in_words() -> None:
     assert anomaly.key == "k7"
 
 
+def test_places_in_a_file_are_not_told_as_time() -> None:
+    events = (
+        op(0, "write", 1, at=(0, 1)),
+        op(1, "write", 2, at=(2, 3)),
+        op(2, "read", at=(4, 5), result=1),
+    )
+    (anomaly,) = check(History(events, timed=False), "register").anomalies
+    assert anomaly.sentence == ("Process 2 read 1, after the write of 2 had been acknowledged.")
+    assert not any(" ms" in step or " ns" in step or " s." in step for step in anomaly.steps)
+
+
 @pytest.mark.parametrize(
     ("model", "f", "there"), [("set", "add", "{… 40}"), ("kv-append", "append", "[… 40]")]
 )

@@ -142,7 +142,7 @@ MUTATIONS = [
     Mutation(
         "9: a search that cut something off proves nothing",
         antichain,
-        "if dead is None or not attempt.truncated:",
+        "if dead is None or not one.truncated:",
         "if True:",
     ),
 ]

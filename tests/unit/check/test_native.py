@@ -261,8 +261,8 @@ def test_numbers_that_do_not_fit_together_are_refused() -> None:
 
 
 def test_without_the_core_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_module, "_CORE", None)
-    monkeypatch.setattr(native_module, "_MISSING", "left out at installation")
+    monkeypatch.setattr(native_module, "COMPILED", None)
+    monkeypatch.setattr(native_module, "MISSING", "left out at installation")
     assert available() == "left out at installation"
     assert "native" not in present()
     with pytest.raises(UsageError, match="no native engine here; left out at installation"):
