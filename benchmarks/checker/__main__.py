@@ -1,100 +1,89 @@
 """How long the searches take, side by side.
 
-    python -m benchmarks.checker [--quick] [--limit 20] [--engine python --engine wgl]
+    python -m benchmarks.checker [--quick] [--limit 20] [--engine native --engine wgl]
+                                 [--recorded FOLDER] [--only WORD]
 
-One line for each family of histories: processor milliseconds of each engine (the check alone, the
-explanation of a violation left out) and the ratios to the first engine. Ratios carry over from
-machine to machine, milliseconds do not.
+One line for each family of histories: what the first engine takes for the search (and the memory
+beyond the loaded history), and how many times as long the others take. ``wgl`` is Porcupine's
+algorithm, compiled; ``auto`` is what a user gets. Ratios carry over from machine to machine,
+milliseconds do not. Exit code 1 if two engines disagree.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
-import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.checker.families import Family, history
-from harness.check.catalogue import parse_model
+from benchmarks.checker.families import families
+from benchmarks.checker.measure import Measured, measure
 from harness.check.engines import ENGINES, present
-from harness.check.limits import Budget
-from harness.check.linearizability import judge
-from harness.core.operations import History
 from harness.core.protocols import Limits
 
-QUICK = (
-    Family(100, 5),
-    Family(100, 5, cas=True),
-    Family(1_000, 5),
-    Family(1_000, 5, lost=10, stale=True),
-    Family(1_000, 5, lost=50, stale=True),
-    Family(1_000, 5, lost=50, unique=True, cas=True, stale=True),
-    Family(1_000, 5, lost=50, cas=True),
-    Family(10_000, 10),
-)
-FULL = (
-    *QUICK,
-    Family(1_000, 10, lost=50, cas=True),
-    Family(1_000, 5, lost=20, cas=True, stale=True),
-    Family(10_000, 10, stale=True),
-    Family(10_000, 30),
-    Family(10_000, 30, unique=True),
-    Family(100_000, 10),
-    Family(100_000, 10, unique=True),
-    Family(100_000, 10, cas=True),
-)
-_ENOUGH_S = 1.0
-"""Repeated until this much time has been spent, at most five times; the least counts."""
-
-
-def measure(subject: History, engine: str, limits: Limits) -> tuple[float, str]:
-    """Processor milliseconds (the least of some runs) and the verdict."""
-    model = parse_model("cas-register")
-    best, spent, verdict = float("inf"), 0.0, ""
-    for _ in range(5):
-        gc.collect()
-        began = time.process_time()
-        judged = judge(None, subject.operations, model, Budget(limits), ENGINES[engine])
-        took = time.process_time() - began
-        best, spent = min(best, took), spent + took
-        verdict = "valid" if judged.witness is not None else "invalid"
-        if judged.limit is not None:
-            return took * 1e3, "unknown"
-        if spent > _ENOUGH_S:
-            break
-    return best * 1e3, verdict
+DEFAULT = ("auto", "wgl", "antichain", "python")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table; exit code 1 if two engines disagree."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="leave out the long ones")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds for one check")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds for one history")
     parser.add_argument("--engine", action="append", choices=[*ENGINES], default=None)
+    parser.add_argument("--recorded", type=Path, help="a folder with EXPECTED.tsv")
+    parser.add_argument("--only", default="", help="families whose names contain this")
     options = parser.parse_args(arguments)
-    engines = options.engine or [name for name in present() if name != "auto"]
+    engines = options.engine or [name for name in DEFAULT if name in present()]
     limits = Limits(time_s=options.limit)
-    print("| history | verdict | " + " | ".join(f"{name} ms" for name in engines), end=" | ")
-    print(" | ".join(f"{name} / {engines[0]}" for name in engines[1:]) + " |")
-    print("|---" * (2 * len(engines) + 1) + "|")
+    heads = [f"{engines[0]} ms", "MiB", "posing ms"] + [f"{name} ×" for name in engines[1:]]
+    print("| family | verdict | " + " | ".join(heads) + " |")
+    print("|---" * (len(heads) + 2) + "|")
     agreed = True
-    for family in QUICK if options.quick else FULL:
-        subject = history(family)
-        results = [measure(subject, engine, limits) for engine in engines]
-        known = {verdict for _, verdict in results if verdict != "unknown"}
-        agreed &= len(known) <= 1
-        cells = [
-            f"{took:.1f}" if verdict != "unknown" else f"unknown at {options.limit:g} s"
-            for took, verdict in results
-        ]
-        ratios = [
-            f"{took / results[0][0]:.1f}" if verdict != "unknown" else "–"
-            for took, verdict in results[1:]
-        ]
-        words = "≠".join(sorted(known)) or "unknown"
-        print(f"| {family.name} | {words} | " + " | ".join([*cells, *ratios]) + " |", flush=True)
+    for family in families(options.recorded):
+        if (family.long and options.quick) or options.only not in family.name:
+            continue
+        found = [measure(family, engine, limits) for engine in engines]
+        known = [item for item in found if isinstance(item, Measured)]
+        agreed &= _agree(known)
+        first = found[0]
+        cells = [f"{_verdicts(first)}", *_first(first)]
+        cells += [_ratio(first, other) for other in found[1:]]
+        print(f"| {family.name} | " + " | ".join(cells) + " |", flush=True)
     return 0 if agreed else 1
+
+
+def _agree(found: Sequence[Measured]) -> bool:
+    """No two engines say valid and invalid of one history."""
+    columns = zip(*(item.verdicts for item in found), strict=True)
+    return all(not {"v", "i"} <= set(column) for column in columns)
+
+
+def _verdicts(item: Measured | str) -> str:
+    if isinstance(item, str):
+        return item
+    words = {"v": "valid", "i": "invalid", "u": "unknown"}
+    counts = {word: item.verdicts.count(letter) for letter, word in words.items()}
+    there = {word: count for word, count in counts.items() if count}
+    if len(item.verdicts) == 1:
+        return next(iter(there))
+    return ", ".join(f"{count} {word}" for word, count in there.items())
+
+
+def _first(item: Measured | str) -> list[str]:
+    if isinstance(item, str):
+        return ["–", "–", "–"]
+    return [f"{item.search_ms:.2f}", f"{item.bytes / (1 << 20):.0f}", f"{item.pose_ms:.1f}"]
+
+
+def _ratio(first: Measured | str, other: Measured | str) -> str:
+    if isinstance(first, str) or isinstance(other, str):
+        return other if isinstance(other, str) else "–"
+    ratio = other.search_ms / max(first.search_ms, 1e-6)
+    lost = other.verdicts.count("u")
+    words = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
+    return f"> {words} (unknown{f' {lost}' if lost > 1 else ''})" if lost else words
 
 
 if __name__ == "__main__":

@@ -1,129 +1,128 @@
-"""Histories of simulated clients of one register, by family: what makes a search hard."""
+"""The families of histories that the engines are compared on: what makes a search hard."""
 
 from __future__ import annotations
 
-import random
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.core.operations import Call, History, Operation, Outcome
-from harness.core.values import Value
-
-FIRST = "first"
-"""A value that is written once, before everything else."""
+from benchmarks.checker import clients
+from benchmarks.checker.clients import Clients
+from benchmarks.checker.things import Counter, KeyValue, Members, Mutex, Queue, Register
+from harness.core.operations import History
+from harness.store.formats import read_history
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How many operations and clients, what they do, and what goes wrong.
+    """Histories that are measured as one line of the table.
 
     Attributes:
-        operations: how many.
-        clients: concurrent ones.
-        lost: operations that never get an answer (in the first half, so that they stay open).
-        unique: every written value is new; otherwise there are five.
-        cas: half of the updates are compare-and-set.
-        stale: the last operation reads what has long been overwritten.
+        name: for the table.
+        model: the model string.
+        make: the histories; called in the process that measures.
+        long: left out of the quick table.
     """
 
-    operations: int
-    clients: int
-    lost: int = 0
-    unique: bool = False
-    cas: bool = False
-    stale: bool = False
-
-    @property
-    def name(self) -> str:
-        """``1,000 ops · 5 clients · 50 lost · cas · unique · stale``."""
-        parts = [f"{self.operations:,} ops", f"{self.clients} clients"]
-        parts += [f"{self.lost} lost"] if self.lost else []
-        parts += ["cas"] if self.cas else []
-        parts += ["unique"] if self.unique else []
-        return " · ".join([*parts, "stale" if self.stale else "linearizable"])
+    name: str
+    model: str
+    make: Callable[[], list[History]]
+    long: bool = False
 
 
-@dataclass(slots=True)
-class _Client:
-    process: int
-    index: int = -1
-    call: Call | None = None
-    start: int = 0
-    answer: tuple[Outcome, Value, str | None] | None = None
+def families(recorded: Path | None) -> Iterator[Family]:
+    """All of them, each linearizable and not; with ``recorded``, that folder's too."""
+    if recorded is not None:
+        yield from _recorded(recorded)
+    for lies in (False, True):
+        yield from _registers(lies)
+        yield from _lost(lies)
+        yield from _crowds(lies)
+        yield from _others(lies)
 
 
-def history(family: Family, seed: int = 1) -> History:
-    """One history of a family."""
-    rng = random.Random(f"{seed}/{family}")
-    half = max(1, family.operations // 2)
-    lost = set(rng.sample(range(half), min(family.lost, half)))
-    clients = [_Client(process) for process in range(family.clients)]
-    done = [
-        _done(_Client(1_000_000, 0, Call("write", None, FIRST), 0), 0, (Outcome.OK, None, None))
-    ]
-    state: Value = FIRST
-    recent: list[Value] = [FIRST]
-    called, now = 1, 1
-    while called <= family.operations or any(client.call for client in clients):
-        now += 1
-        client = rng.choice(clients)
-        if client.call is None:
-            if called <= family.operations:
-                call = _ask(rng, family, called, recent)
-                if called in lost and call.f == "read":
-                    call = Call("write", None, called if family.unique else rng.randrange(5))
-                client.index, client.call, client.start = called, call, now
-                called += 1
-        elif client.index in lost:
-            if rng.random() < 0.5:
-                state, _ = _take(state, client.call)
-                recent = [*recent[-3:], state]
-            done.append(_done(client, None, (Outcome.INFO, None, None)))
-            client.call = None
-            client.process += family.clients
-        elif client.answer is None:
-            state, client.answer = _take(state, client.call)
-            recent = [*recent[-3:], state]
-        else:
-            done.append(_done(client, now, client.answer))
-            client.call = client.answer = None
-    if family.stale:
-        last = _Client(1_000_001, family.operations + 1, Call("read"), now + 1)
-        done.append(_done(last, now + 2, (Outcome.OK, FIRST, None)))
-    return History(tuple(sorted(done, key=lambda operation: operation.index)))
-
-
-def _ask(rng: random.Random, family: Family, number: int, recent: list[Value]) -> Call:
-    value: Value = number if family.unique else rng.randrange(5)
-    draw = rng.random()
-    if draw < 0.5:
-        return Call("read")
-    if draw < 0.75 or not family.cas:
-        return Call("write", None, value)
-    return Call("cas", None, (rng.choice(recent) if family.unique else rng.randrange(5), value))
-
-
-def _take(state: Value, call: Call) -> tuple[Value, tuple[Outcome, Value, str | None]]:
-    match call.f, call.value:
-        case "read", _:
-            return state, (Outcome.OK, state, None)
-        case "cas", (expected, new):
-            if state != expected:
-                return state, (Outcome.FAIL, None, "mismatch")
-            return new, (Outcome.OK, None, None)
-        case _, value:
-            return value, (Outcome.OK, None, None)
-
-
-def _done(client: _Client, end: int | None, answer: tuple[Outcome, Value, str | None]) -> Operation:
-    assert client.call is not None
-    outcome, result, error = answer
-    return Operation(
-        index=client.index,
-        process=client.process,
-        call=client.call,
-        outcome=outcome,
-        start=client.start,
-        end=end,
-        result=result,
-        error=error,
+def _of(
+    words: str, model: str, make: Callable[[], clients.Thing], how: Clients, seeds: int = 1
+) -> Family:
+    parts = [words, f"{how.operations:,} ops", f"{how.clients} clients"]
+    parts += [f"{how.lost} lost"] if how.lost else []
+    parts += ["one wrong answer"] if how.lies else []
+    parts += [f"× {seeds}"] if seeds > 1 else []
+    return Family(
+        " · ".join(parts),
+        model,
+        lambda: [clients.history(make, how, seed) for seed in range(seeds)],
+        long=how.operations > 10_000,
     )
+
+
+CAS = "cas-register:initial=first"
+
+
+def _registers(lies: bool) -> Iterator[Family]:
+    yield _of("register, short", CAS, Register, Clients(60, 4, lies=lies), seeds=100)
+    for operations in (1_000, 10_000, 100_000, 1_000_000):
+        yield _of("register", CAS, Register, Clients(operations, 10, lies=lies))
+    for operations in (10_000, 100_000):
+        how = Clients(operations, 10, lies=lies)
+        yield _of("register, unique values", CAS, lambda: Register(0), how)
+        yield _of("cas", CAS, lambda: Register(cas=True), how)
+
+
+def _lost(lies: bool) -> Iterator[Family]:
+    for lost in (0, 10, 50, 100, 200):
+        yield _of("register", CAS, Register, Clients(1_000, 5, lost, lies))
+        yield _of(
+            "register, unique values", CAS, lambda: Register(0), Clients(1_000, 5, lost, lies)
+        )
+    for lost in (0, 10, 50, 100):
+        yield _of("cas", CAS, lambda: Register(cas=True), Clients(1_000, 5, lost, lies))
+    yield _of("cas, unique values", CAS, lambda: Register(0, cas=True), Clients(1_000, 5, 50, lies))
+
+
+def _crowds(lies: bool) -> Iterator[Family]:
+    yield _of("values 0–99", CAS, lambda: Register(100), Clients(20_000, 12, lies=lies))
+    for number in (30, 100):
+        how = Clients(10_000, number, lies=lies)
+        yield _of("register", CAS, Register, how)
+        yield _of("register, unique values", CAS, lambda: Register(0), how)
+        yield _of("cas", CAS, lambda: Register(cas=True), how)
+
+
+def _others(lies: bool) -> Iterator[Family]:
+    yield _of("kv-append, 10 keys", "kv-append", KeyValue, Clients(2_000, 50, lies=lies))
+    yield _of("set", "set", Members, Clients(1_000, 10, 10, lies))
+    yield _of("counter", "counter", Counter, Clients(10_000, 10, lies=lies))
+    yield _of("counter", "counter", Counter, Clients(1_000, 10, 20, lies))
+    for backlog in (5, 500):
+        words, how = f"fifo, backlog {backlog}", Clients(10_000, 10, lies=lies)
+        yield _of(words, "fifo-queue", lambda size=backlog: Queue(size), how)  # type: ignore[misc]
+        bag = f"unordered queue, backlog {backlog}"
+        yield _of(
+            bag,
+            "unordered-queue",
+            lambda size=backlog: Queue(size, orderly=False),  # type: ignore[misc]
+            how,
+        )
+    few = Clients(2_000, 5, lies=lies)
+    yield _of("fifo, backlog 5, 5 values", "fifo-queue", lambda: Queue(5, values=5), few)
+    yield _of("mutex", "mutex", Mutex, Clients(10_000, 10, lies=lies))
+    yield _of("mutex", "mutex", Mutex, Clients(1_000, 10, 20, lies))
+    yield _of("owned mutex", "owned-mutex", Mutex, Clients(10_000, 10, lies=lies))
+
+
+def _recorded(folder: Path) -> Iterator[Family]:
+    """The files that ``EXPECTED.tsv`` lists, by folder."""
+    groups: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+    with (folder / "EXPECTED.tsv").open(newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["linearizable"] in ("yes", "no"):
+                groups[Path(row["file"]).parts[0], row["model"]].append(folder / row["file"])
+    for (part, model), paths in groups.items():
+
+        def make(paths: list[Path] = paths) -> list[History]:
+            return [read_history(path).history for path in paths]
+
+        yield Family(f"recorded, {part} × {len(paths)}", model, make)
