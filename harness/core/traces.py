@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_decode = json.JSONDecoder().decode
+
 
 class TraceDamage(ValueError):
     """A trace that cannot be trusted; the message has path and line, and what is wrong."""
@@ -74,10 +76,10 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
 
 def _object(raw: bytes) -> dict[str, Any] | None:
     try:
-        data: Any = json.loads(raw)
+        data: Any = _decode(raw.decode())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(data, dict):
+    if type(data) is not dict:
         return None
-    known = (data.get("t"), data.get("node"), data.get("e"))
-    return data if [type(item) for item in known] == [int, str, str] else None
+    whole = type(data.get("t")) is int and type(data.get("node")) is type(data.get("e")) is str
+    return data if whole else None
