@@ -2,7 +2,20 @@
 
 from harness.check.catalogue import MODELS, parse_model
 from harness.check.linearizability import Linearizability, check
-from harness.check.models import Model
+from harness.check.models import Action, Choice, Kind, Model, Refused, Shape, State
 from harness.check.witness import verify_witness
 
-__all__ = ["MODELS", "Linearizability", "Model", "check", "parse_model", "verify_witness"]
+__all__ = [
+    "MODELS",
+    "Action",
+    "Choice",
+    "Kind",
+    "Linearizability",
+    "Model",
+    "Refused",
+    "Shape",
+    "State",
+    "check",
+    "parse_model",
+    "verify_witness",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from harness.check.linearizability import NAME
 from harness.check.telling import counted
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord
@@ -29,6 +30,9 @@ def adequacy(record: RunRecord) -> Adequacy:
     """
     operations, faults = record.history.operations, record.faults
     figures = _figures(operations, faults)
+    if record.noticed is not None and record.noticed.stopped:
+        # It was ended on purpose, for what it had found: enough was tested.
+        return Adequacy((), figures)
     return Adequacy(tuple(_reasons(record, figures)), figures)
 
 
@@ -116,6 +120,12 @@ def ending(
         return Ending("invalid", ExitCode.VIOLATION, sentence, found)
     if trouble is not None:
         return _troubled(trouble, found)
+    if record.noticed is not None and _denied(results):
+        words = (
+            f"The harness contradicts itself: while the run went on, operation "
+            f"{record.noticed.operation} had no legal order; the check after it found one."
+        )
+        return Ending("internal", ExitCode.INTERNAL, words, found)
     stuck = [fault for fault in record.faults if _in_force(fault)]
     if stuck:
         fault = stuck[0]
@@ -130,6 +140,11 @@ def ending(
         words = f"{open_[0].checker}: {open_[0].reason}" if open_ else "nothing was judged"
         return Ending("unknown", ExitCode.UNKNOWN, _sentence(words), found)
     return Ending("valid", ExitCode.VALID, _tested(found), found)
+
+
+def _denied(results: Sequence[CheckResult]) -> bool:
+    """Whether the search after the run decided otherwise than the one during it."""
+    return any(item.checker == NAME and item.verdict is Verdict.VALID for item in results)
 
 
 def _troubled(trouble: BaseException, found: Adequacy) -> Ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 
 from harness.check import models_registers as registers
 from harness.check import models_structures as structures
@@ -134,21 +135,53 @@ MODELS: Mapping[str, Entry] = {
 }
 
 
+GROUP = "quorum_harness.models"
+"""Where a stranger's package declares its models: entry points that lead to a :class:`Model`."""
+
+
+def strangers() -> Mapping[str, EntryPoint]:
+    """Models of other packages, by name."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in MODELS}
+
+
+def known() -> list[str]:
+    """The names of all models there are."""
+    return [*MODELS, *sorted(strangers())]
+
+
 def parse_model(text: str) -> Model:
     """A model from its string: ``cas-register:initial=0,read_nil=any,failed_cas=ignored``.
 
+    A stranger's model is its name alone.
+
     Raises:
-        UsageError: an unknown model, option or value; the line lists what there is.
+        UsageError: an unknown model, option or value, the line lists what there is; or a
+            stranger's entry point that leads to no model.
     """
     name, _, rest = text.partition(":")
     entry = MODELS.get(name)
     if entry is None:
-        raise UsageError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
+        return _strangers(name, rest)
     given: dict[str, str] = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
         if key not in entry.options or not equals:
-            known = ", ".join(f"{option}=…" for option in entry.options) or "none"
-            raise UsageError(f"model {name} has no option {item!r}; it has: {known}")
+            there = ", ".join(f"{option}=…" for option in entry.options) or "none"
+            raise UsageError(f"model {name} has no option {item!r}; it has: {there}")
         given[key] = value
     return entry.make(text, Options(given))
+
+
+def _strangers(name: str, options: str) -> Model:
+    point = strangers().get(name)
+    if point is None:
+        raise UsageError(f"unknown model {name!r}; known: {', '.join(known())}")
+    if options:
+        raise UsageError(f"model {name} has no option {options!r}; it has: none")
+    try:
+        model = point.load()
+    except Exception as error:  # whatever somebody else's module does when it is imported
+        raise UsageError(f"model {name} cannot be loaded from {point.value}: {error}") from error
+    if not isinstance(model, Model):
+        raise UsageError(f"model {name}: {point.value} is no harness.check.Model")
+    return model

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 from harness.check.appends import AppendCheck
 from harness.check.counters import CounterCheck
+from harness.check.invariants.checks import INVARIANTS
 from harness.check.linearizability import NAME, check
-from harness.check.raft_invariants import MajorityCommit, OneLeader
 from harness.check.sets import SetCheck
 from harness.core.errors import UsageError
 from harness.core.protocols import Checker, Evidence, Limits
@@ -39,15 +39,13 @@ class LinearizabilityCheck:
         return CheckResult(**{it.name: getattr(proven, it.name) for it in fields(CheckResult)})
 
 
-CHECKERS: Mapping[str, Checker] = {
-    checker.name: checker
-    for checker in (
-        LinearizabilityCheck(),
-        SetCheck(),
-        CounterCheck(),
-        AppendCheck(),
-        MajorityCommit(),
-        OneLeader(),
-    )
-}
+_ALL: tuple[Checker, ...] = (
+    LinearizabilityCheck(),
+    SetCheck(),
+    CounterCheck(),
+    AppendCheck(),
+    *INVARIANTS,
+)
+
+CHECKERS: Mapping[str, Checker] = {checker.name: checker for checker in _ALL}
 """Every check there is. A workload names those that judge its histories."""

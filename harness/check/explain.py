@@ -30,6 +30,8 @@ def explain(
     culprit: Operation,
     model: Model,
     limits: Limits,
+    *,
+    timed: bool = True,
 ) -> tuple[Anomaly, tuple[int, ...]]:
     """What is wrong with one object's history, shrunk, named and worded.
 
@@ -39,6 +41,7 @@ def explain(
         culprit: the operation whose return no legal order passes.
         model: the sequential object.
         limits: of the whole check; an explanation takes a small part of it.
+        timed: the history has usable times; else nothing is said of how long anything took.
 
     Returns:
         The anomaly, and the longest legal order that stops short of the culprit.
@@ -63,10 +66,10 @@ def explain(
     possible = _possible(culprit, held, partial)
     anomaly = Anomaly(
         kind=named.kind,
-        sentence=_sentence(key, kept, culprit, model, named, possible),
+        sentence=_sentence(key, kept, culprit, model, named, possible, timed=timed),
         operations=tuple(operation.index for operation in shown),
         culprit=culprit.index,
-        steps=tuple(_steps(key, shown, culprit, model, possible)),
+        steps=tuple(_steps(key, shown, culprit, model, possible, timed=timed)),
         legal=held.legal,
         lane=held.lane,
         key=key,
@@ -87,12 +90,19 @@ def _as_part(model: Model) -> Model:
     return replace(model, describe=describe)
 
 
-def brief(key: Value, operations: Sequence[Operation], culprit: Operation, model: Model) -> Anomaly:
+def brief(
+    key: Value,
+    operations: Sequence[Operation],
+    culprit: Operation,
+    model: Model,
+    *,
+    timed: bool = True,
+) -> Anomaly:
     """The same, without shrinking: one of many that need not all be told."""
     named = name_anomaly(operations, (), culprit, model)
     return Anomaly(
         kind=named.kind,
-        sentence=_sentence(key, operations, culprit, model, named, None),
+        sentence=_sentence(key, operations, culprit, model, named, None, timed=timed),
         operations=(culprit.index,),
         culprit=culprit.index,
         key=key,
@@ -113,12 +123,14 @@ def _sentence(
     model: Model,
     named: Named,
     possible: str | None,
+    *,
+    timed: bool,
 ) -> str:
     """One sentence: who did what, and what makes it impossible."""
     head = f"Process {culprit.process} {did(culprit, key)}"
     if named.because is not None:
         return f"{head}, {named.because}."
-    reason = _gap(operations, culprit, model)
+    reason = _gap(operations, culprit, model, timed=timed)
     if reason is not None:
         return f"{head}{reason}."
     return f"{head}; {possible or 'no legal order of the operations allows it'}."
@@ -134,7 +146,9 @@ def _possible(culprit: Operation, held: Holdings, partial: Partial) -> str | Non
     return f"possible then: {values}" if values else None
 
 
-def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> str | None:
+def _gap(
+    operations: Sequence[Operation], culprit: Operation, model: Model, *, timed: bool
+) -> str | None:
     """How long before the culprit's call something had returned that contradicts it.
 
     That is the last thing to return before; but nothing that says the same as the culprit, such as
@@ -153,7 +167,9 @@ def _gap(operations: Sequence[Operation], culprit: Operation, model: Model) -> s
     if not before:
         return None
     last = max(before, key=lambda item: cast("int", item.end))
-    gap = f"{show_ms(culprit.start - cast('int', last.end))} after {had_happened(last)}"
+    gap = f"after {had_happened(last)}"
+    if timed:
+        gap = f"{show_ms(culprit.start - cast('int', last.end))} {gap}"
     lacks = last.call.f in ("add", "append") and isinstance(culprit.result, tuple)
     return f" without {show(last.call.value)}, {gap}" if lacks else f", {gap}"
 
@@ -164,10 +180,12 @@ def _steps(
     culprit: Operation,
     model: Model,
     possible: str | None,
+    *,
+    timed: bool,
 ) -> list[str]:
     """One sentence for each operation; the culprit's says when it was called and what was legal."""
-    told = [step(item, key) for item in shown if item.index != culprit.index]
-    reason = _gap(shown, culprit, model)
+    told = [step(item, key, timed=timed) for item in shown if item.index != culprit.index]
+    reason = _gap(shown, culprit, model, timed=timed)
     words = f"Process {culprit.process} {did(culprit, key)}"
     words += reason or ""
     words += f"; {possible}" if possible else ""

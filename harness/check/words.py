@@ -102,10 +102,12 @@ def had_happened(operation: Operation) -> str:
             return f"the {f} of {who} had been acknowledged"
 
 
-def step(operation: Operation, key: Value) -> str:
-    """One operation of a counterexample as a sentence."""
+def step(operation: Operation, key: Value, *, timed: bool = True) -> str:
+    """One operation of a counterexample as a sentence; how long it took only if that is known."""
     who = f"Process {operation.process}"
     match operation.outcome:
+        case Outcome.OK if not timed:
+            return f"{who} {did(operation, key)}."
         case Outcome.OK:
             took = show_ms((operation.end or operation.start) - operation.start)
             return f"{who} {did(operation, key)}; answered after {took}."

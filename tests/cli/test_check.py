@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -221,6 +222,89 @@ def test_ctrl_c_is_unknown_for_the_rest(good: Path, tmp_path: Path) -> None:
     judged = verdicts.index("unknown")
     assert set(verdicts[:judged]) <= {"valid"}
     assert set(verdicts[judged:]) == {"unknown"}
+
+
+# -- models of other packages -------------------------------------------------------------------
+
+LIGHT = """
+import os
+from harness.check import Model, Refused
+
+def step(state, action):
+    if os.path.exists("gate"):
+        open("gate").read()
+    if action.f == "switch":
+        return "green" if state == "red" else "red"
+    return state if state == action.result else Refused("it was", state)
+
+LIGHT = Model("light", "red", step, frozenset({"switch", "read"}))
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> dict[str, str]:
+    """Another package, as if installed; the environment in which it is."""
+    site = tmp_path / "site"
+    metadata = site / "lights-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (site / "lights.py").write_text(LIGHT)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: lights\nVersion: 1.0\n")
+    points = "light = lights:LIGHT\nlamp = lights:step\ngone = nowhere:LIGHT\n"
+    (metadata / "entry_points.txt").write_text(f"[quorum_harness.models]\n{points}")
+    known = environment()
+    return {**known, "PYTHONPATH": f"{known['PYTHONPATH']}:{site}"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("check", "--model", "light", "light"), 1, "legal: green"),
+        (("check", "--model", "light:colour=red", "light"), 2, "has no option"),
+        (("check", "--model", "lamp", "light"), 2, "lights:step is no harness.check.Model"),
+        (("check", "--model", "gone", "light"), 2, "cannot be loaded from nowhere:LIGHT"),
+        (("check", "--model", "sun", "light"), 2, "light"),
+        (("list", "models"), 0, "another package's: lights:LIGHT"),
+    ],
+)
+def test_models_of_other_packages(
+    arguments: tuple[str, ...], code: int, words: str, package: dict[str, str], tmp_path: Path
+) -> None:
+    history(tmp_path / "light", answered(("switch", None), ("read", "red")))
+    done = subprocess.run(
+        command(*arguments), cwd=tmp_path, env=package, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_check_over_a_second_shows_that_it_is_at_work(
+    package: dict[str, str], tmp_path: Path
+) -> None:
+    """The model's step waits at a gate, which opens when the words are there."""
+    history(tmp_path / "light", answered(("switch", None), ("read", "green")))
+    os.mkfifo(tmp_path / "gate")
+    terminal, its = os.openpty()
+    with subprocess.Popen(
+        command("check", "--model", "light", "light"),
+        cwd=tmp_path,
+        env={**package, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=its,
+        text=True,
+    ) as process:
+        os.close(its)
+        said = b""
+        while b"checking light" not in said:
+            said += os.read(terminal, 1024)
+        # In this order: no step may find the gate again and wait for ever.
+        gate = os.open(tmp_path / "gate", os.O_RDWR)
+        (tmp_path / "gate").rename(tmp_path / "opened")
+        os.close(gate)
+        out, _ = process.communicate()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert "light" in out
 
 
 # -- runs -----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from harness.check.adequacy import adequacy, ending
 from harness.core.errors import EnvironmentFailure, NodeFailure, UsageError
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation
-from harness.core.run import RunRecord
+from harness.core.run import Noticed, RunRecord
 from harness.core.verdict import Anomaly, CheckResult, ExitCode, Verdict
 from tests.unit.check.make import FAIL, INFO, fault, operation, record
 
@@ -126,3 +127,27 @@ def test_the_sentence_of_a_violation_is_the_first_anomaly() -> None:
     liveness = CheckResult("liveness", Verdict.INVALID, "not serving")
     assert ending(GOOD, (liveness, BROKEN)).sentence == "Process 1 read 3."
     assert ending(GOOD, (liveness,)).sentence == "not serving."
+
+
+STOPPED = replace(
+    record([BEFORE], []),
+    noticed=Noticed(operation=3, key="k", returned_ns=20, noticed_ns=25, stopped=True),
+)
+
+
+def test_a_run_that_was_stopped_for_a_violation_has_tested_enough() -> None:
+    assert not adequacy(record([BEFORE], [])).adequate
+    assert adequacy(STOPPED).adequate
+    how = ending(STOPPED, (BROKEN,))
+    assert how.word == "invalid" and how.adequacy.adequate
+
+
+def test_a_violation_that_the_check_after_the_run_does_not_find_is_our_own_failure() -> None:
+    how = ending(STOPPED, (VALID,))
+    assert (how.word, how.exit_code) == ("internal", ExitCode.INTERNAL)
+    assert "operation 3 had no legal order" in how.sentence
+
+
+def test_a_violation_that_the_check_after_the_run_could_not_decide_is_unknown() -> None:
+    undecided = CheckResult("linearizable", Verdict.UNKNOWN, "gave up")
+    assert ending(STOPPED, (undecided,)).word == "unknown"
