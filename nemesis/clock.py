@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from harness.core.clock import here
 from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
 from harness.core.faults import FaultSpec, FaultStep, Proof
 from harness.core.protocols import ClockSkew, FaultContext, HasLeader, ProcessState, Resolved
@@ -306,9 +306,9 @@ async def _read(context: FaultContext, ask_s: float) -> dict[str, Reading]:
     target = context.target
     if not isinstance(target, HasLeader):
         return {}
-    began_ns, true_ns = _now_ns(), time.time_ns()
+    began_ns, true_ns = _now_ns(), here().wall_ns()
     statuses = await target.statuses(context.cluster, ask_s)
-    ended_ns, late_ns = _now_ns(), time.time_ns()
+    ended_ns, late_ns = _now_ns(), here().wall_ns()
     return {
         node: Reading(began_ns, ended_ns, status.wall_ns - late_ns, status.wall_ns - true_ns)
         for node, status in statuses.items()

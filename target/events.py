@@ -82,6 +82,10 @@ class Unreachable:
 Event: TypeAlias = Received | Write | Read | Transfer | Persisted | Unreachable
 
 
+SHOWN_EVERY = 8
+"""Nodes apply in batches that differ; at these indices all show their state nevertheless."""
+
+
 # -- effects ------------------------------------------------------------------------------------
 
 
@@ -140,10 +144,15 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The state machine has applied all up to this entry."""
+    """The state machine has applied all up to this entry.
+
+    ``states`` are (index, fingerprint of the state after it), indices rising: of this entry, and
+    of those on the way whose index all nodes show (a multiple of :data:`SHOWN_EVERY`).
+    """
 
     index: int
     term: int
+    states: tuple[tuple[int, int], ...] = ()
 
 
 Effect: TypeAlias = Save | Send | Reply | Acknowledged | RoleChanged | Committed | Applied

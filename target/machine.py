@@ -24,6 +24,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zlib import crc32
 
 SESSIONS = 20_000
 """Kept; the ones that were silent longest go first. A retry later than that many other new
@@ -39,6 +40,8 @@ TYPES = {
 """Which operation belongs to which type of key."""
 
 _EMPTY: Mapping[str, object] = {"register": None, "list": (), "set": (), "counter": 0}
+
+_MASK = (1 << 64) - 1
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -73,6 +76,11 @@ class Machine:
         self._values: dict[str, object] = {}
         self._members: dict[str, dict[str, None]] = {}
         self._sessions: dict[str, Result] = {}
+        self._held: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
+        self.fingerprint = 0
+        """A sum, modulo 2**64, of hashes of all that is held. Every change keeps it up, at a cost
+        that does not grow with the state; equal on nodes that applied the same entries."""
 
     def apply(self, index: int, term: int, data: bytes) -> Result:
         """Carries out a committed command."""
@@ -88,10 +96,28 @@ class Machine:
         result = Result(index, term, session, seq, value, error)
         if session is not None:
             self._sessions.pop(session, None)
-            self._sessions[session] = result
+            self._remember(session, result)
             if len(self._sessions) > SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
+                oldest = next(iter(self._sessions))
+                del self._sessions[oldest]
+                self.fingerprint = (self.fingerprint - self._answered.pop(oldest)) & _MASK
         return result
+
+    def _remember(self, session: str, last: Result) -> None:
+        self._sessions[session] = last
+        text = f"{session!a}{last.seq}@{last.index}{last.value!a}{last.error}"
+        self._count(self._answered, session, text)
+
+    def _count(self, part: dict[str, int], name: str, text: str) -> None:
+        """What ``name`` adds to the fingerprint is that of ``text`` from now on."""
+        counted = _hash(text)
+        self.fingerprint = (self.fingerprint + counted - part.get(name, 0)) & _MASK
+        part[name] = counted
+
+    def _grow(self, key: str, held: list[object], element: object) -> None:
+        held.append(element)
+        text = f"{self._types[key]}{key!a}{len(held)}:{element!a}"
+        self.fingerprint = (self.fingerprint + _hash(text)) & _MASK
 
     def _change(self, op: str, key: str, argument: object) -> tuple[object, str | None]:
         """(answer, error); with an error nothing is changed."""
@@ -113,23 +139,27 @@ class Machine:
         held = self._values[key]
         match op, held:
             case "write", _:
-                self._values[key] = argument
+                self._set(key, argument)
             case "cas", _:
                 assert isinstance(argument, list)
-                self._values[key] = argument[1]
+                self._set(key, argument[1])
             case "append", list():
-                held.append(argument)
+                self._grow(key, held, argument)
             case "add", list():
                 members = self._members.setdefault(key, {})
                 name = _encode(argument)
                 if name not in members:
                     members[name] = None
-                    held.append(argument)
+                    self._grow(key, held, argument)
             case "increment", int():
                 assert isinstance(argument, int)
-                self._values[key] = held + argument
+                self._set(key, held + argument)
                 return self._values[key], None
         return None, None
+
+    def _set(self, key: str, value: object) -> None:
+        self._values[key] = value
+        self._count(self._held, key, f"{self._types[key]}{key!a}={value!a}")
 
     def read(self, key: str) -> object:
         """The value of a key, null for one that nobody used. Not to be changed."""
@@ -156,16 +186,29 @@ class Machine:
         state = json.loads(data)
         for key, (kind, value) in state["keys"].items():
             machine._types[key] = kind
-            machine._values[key] = value
+            if kind in ("list", "set"):
+                held: list[object] = []
+                machine._values[key] = held
+                for element in value:
+                    machine._grow(key, held, element)
+            else:
+                machine._set(key, value)
             if kind == "set":
                 machine._members[key] = dict.fromkeys(map(_encode, value))
         for name, index, term, seq, value, error in state["sessions"]:
-            machine._sessions[name] = Result(index, term, name, seq, value, error)
+            machine._remember(name, Result(index, term, name, seq, value, error))
         return machine
 
     def digest(self) -> str:
         """A hash of everything: equal on nodes that applied the same entries."""
         return hashlib.sha256(self.dump()).hexdigest()
+
+
+def _hash(text: str) -> int:
+    """The square of a CRC-32, the same in every process. Squared, because sums of bare CRCs, which
+    are linear, could not tell two values from the same two swapped."""
+    number = crc32(text.encode())
+    return number * number
 
 
 def same(one: object, other: object) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from target.events import (
+    SHOWN_EVERY,
     Acknowledged,
     Answer,
     Applied,
@@ -313,8 +314,9 @@ class Node:
                 self._behind_disk.append((self._saving, Send(to, message)))
         if duties.restore is not None:
             self.machine = Machine.load(duties.restore.data, self.bugs)
-            self.applied = duties.restore.index
-            self._out.append(Applied(duties.restore.index, duties.restore.term))
+            index = self.applied = duties.restore.index
+            states = ((index, self.machine.fingerprint),)
+            self._out.append(Applied(index, duties.restore.term, states))
         self._apply()
         for answer in duties.reads:
             asked = self._asked.pop(answer.context, None)
@@ -345,6 +347,7 @@ class Node:
         if commit <= self.applied:
             return
         done: list[tuple[Pending, Result]] = []
+        states: list[tuple[int, int]] = []
         for entry in log.slice(self.applied + 1, commit):
             if entry.kind == COMMAND:
                 result = self.machine.apply(entry.index, entry.term, entry.data)
@@ -352,8 +355,10 @@ class Node:
                 pending = self._writes.get(entry.index)
                 if pending is not None and pending.term == entry.term:
                     done.append((self._writes.pop(entry.index), result))
+            if entry.index % SHOWN_EVERY == 0 or entry.index == commit:
+                states.append((entry.index, self.machine.fingerprint))
         self.applied = commit
-        self._out.append(Applied(commit, log.term(commit) or 0))
+        self._out.append(Applied(commit, log.term(commit) or 0, tuple(states)))
         for pending, result in done:
             self._acknowledge(pending, result)
 

@@ -38,6 +38,7 @@ from target.events import (
     Unreachable,
     Write,
 )
+from target.files import Directory, InUse
 from target.http import (
     Connection,
     ReadRequest,
@@ -57,7 +58,7 @@ from target.wire import frame
 TICK_MS = 20
 """The longest sleep: the clock may be steered to run faster meanwhile."""
 
-_STATUS = {
+STATUS = {
     "mismatch": 409,
     "wrong_type": 409,
     "superseded": 409,
@@ -68,6 +69,7 @@ _STATUS = {
     "leader_changed": 503,
     "timeout": 504,
 }
+"""HTTP's word for each error of an answer."""
 
 USAGE, DAMAGED, FAILED = 2, 3, 4
 """Exit codes: the command line; the data directory; the disk or an address, while running."""
@@ -88,13 +90,13 @@ class Server:
         """Reads the disk.
 
         Raises:
-            StorageError: the data directory cannot be used.
+            StorageError, InUse: the data directory cannot be used.
         """
         self.options = options
         bugs = options.raft.bugs
         self.bugs = [bug.name for bug in BUGS if bug.name in bugs]
         options.home.mkdir(parents=True, exist_ok=True)
-        self.storage = Storage(options.home / "data", bugs=bugs)
+        self.storage = Storage(Directory(options.home / "data"), bugs=bugs)
         self.trace = Trace(options.home / "trace.jsonl", options.node)
         self.clock = Clock(options.home / "clock.json")
         boot = self.storage.boot
@@ -109,7 +111,6 @@ class Server:
             log(f"cut {self.storage.repaired} bytes of a torn tail off the log")
         for name in self.bugs:
             log(f"BUG {name} is on")
-        self.trace.boot(boot, self.bugs)
         config = NodeConfig(
             options.raft,
             incarnation=time.time_ns(),
@@ -120,6 +121,7 @@ class Server:
         # a whole would always elect the same leader again.
         seed = f"{options.seed}/{options.node}/{last}" if options.seed is not None else None
         self.node = Node(config, boot, random.Random(seed), self.clock.monotonic_ms())
+        self.trace.boot(boot, self.node.machine.fingerprint, self.bugs)
         self.links = {
             name: Link(options.node, name, address, self._on_link)
             for name, address in options.peers.items()
@@ -276,8 +278,8 @@ class Server:
                     saves.append(effect)
                 case Committed(index, term):
                     trace.commit(index, term)
-                case Applied(index, term):
-                    trace.apply(index, term)
+                case Applied(index, term, states):
+                    trace.apply(index, term, states)
                 case RoleChanged(role, term):
                     trace.role(role, term)
                     log(f"{role} in term {term}")
@@ -315,7 +317,7 @@ class Server:
             connection.answer(200, {"value": answer.value, **place})
         else:
             data = {"error": answer.error, "definite": answer.definite, **place}
-            connection.answer(_STATUS[answer.error], data)
+            connection.answer(STATUS[answer.error], data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -330,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     try:
         asyncio.run(Server(options).run())
-    except StorageError as error:
+    except (StorageError, InUse) as error:
         log(f"cannot start: {error}")
         return DAMAGED
     except OSError as error:

@@ -21,14 +21,12 @@ checksum is torn only if a whole sector in it was never written (zeros), as etcd
 
 from __future__ import annotations
 
-import fcntl
-import os
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from target.files import Files
 from target.node import Boot
 from target.raft.duties import Save
 from target.raft.messages import Entry, HardState, Snapshot
@@ -57,7 +55,7 @@ class _Segment:
     """``last``: the greatest index of any entry in it."""
 
     number: int
-    path: Path
+    name: str
     last: int = 0
     size: int = 0
 
@@ -109,30 +107,22 @@ class Storage:
 
     def __init__(
         self,
-        folder: Path,
+        files: Files,
         *,
         segment_bytes: int = SEGMENT_BYTES,
         bugs: frozenset[str] = frozenset(),
     ) -> None:
-        """Opens, repairs and reads the directory; :attr:`boot` is what it had.
+        """Repairs and reads the directory; :attr:`boot` is what it had. It is closed with this.
 
         Raises:
-            StorageError: it is in use, or damaged.
+            StorageError: it is damaged.
         """
-        self.folder = folder
         self.syncs = 0
         self.repaired = 0
         """Bytes of a torn tail that were cut off on opening."""
+        self._files = files
         self._segment_bytes = segment_bytes
         self._bugs = bugs
-        folder.mkdir(parents=True, exist_ok=True)
-        self._fd = -1
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise StorageError(f"{folder}: another server uses this directory") from None
         self._segments: list[_Segment] = []
         self._snapshot = Snapshot()
         self._hard = HardState()
@@ -158,42 +148,41 @@ class Storage:
         return Boot(image.hard, self._snapshot, entries)
 
     def _read_snapshot(self) -> Snapshot:
-        for stray in self.folder.glob("*.part"):
-            stray.unlink()
-        paths = sorted(self.folder.glob("snap-*"))
-        if not paths:
+        names = self._named("snap-")
+        if not names:
             return Snapshot()
-        path = paths[-1]
-        data = path.read_bytes()
+        name = names[-1]
+        data = self._files.read(name)
         body = data[_SNAPSHOT.size :]
         if len(data) >= _SNAPSHOT.size:
             magic, index, term, size, crc = _SNAPSHOT.unpack_from(data)
             seen = zlib.crc32(body, zlib.crc32(data[: _SNAPSHOT.size - 4]))
             if magic == MAGIC and size == len(body) and crc == seen:
-                for older in paths[:-1]:
-                    older.unlink()
+                for older in names[:-1]:
+                    self._files.remove(older)
                 return Snapshot(index, term, body)
-        raise _damage(path, 0, "the snapshot does not match its checksum")
+        raise self._damage(name, 0, "the snapshot does not match its checksum")
+
+    def _named(self, prefix: str) -> list[str]:
+        return [name for name in self._files.names() if name.startswith(prefix)]
 
     def _read_segments(self) -> _Image:
         image = _Image(HardState(), None, [])
-        paths = sorted(self.folder.glob("log-*"))
-        for path in paths:
-            number = int(path.name.removeprefix("log-"), 16)
+        names = self._named("log-")
+        for name in names:
+            number = int(name.removeprefix("log-"), 16)
             if self._segments and number != self._segments[-1].number + 1:
-                raise _damage(path, 0, "the segment before it is missing")
-            segment = _Segment(number, path)
+                raise self._damage(name, 0, "the segment before it is missing")
+            segment = _Segment(number, name)
             self._segments.append(segment)
-            self._read_segment(segment, image, final=path == paths[-1])
-        if self._segments:
-            self._fd = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND)
+            self._read_segment(segment, image, final=name == names[-1])
         return image
 
     def _read_segment(self, segment: _Segment, image: _Image, *, final: bool) -> None:
-        data = segment.path.read_bytes()
+        data = self._files.read(segment.name)
         at = _HEADER.size
         if data[:at] != _header(segment.number):
-            raise _damage(segment.path, 0, "the segment's header is wrong")
+            raise self._damage(segment.name, 0, "the segment's header is wrong")
         while at < len(data):
             start = at + _RECORD.size
             if start > len(data):
@@ -201,7 +190,7 @@ class Storage:
             length, length_crc, crc = _RECORD.unpack_from(data, at)
             if zlib.crc32(data[at : at + 4]) != length_crc:
                 if any(data[at:]):
-                    raise _damage(segment.path, at, "a record's length is wrong")
+                    raise self._damage(segment.name, at, "a record's length is wrong")
                 break
             if start + length > len(data):
                 break
@@ -209,18 +198,17 @@ class Storage:
             if zlib.crc32(payload) != crc and "damage-accepted" not in self._bugs:
                 if start + length == len(data) and _torn(data, at):
                     break
-                raise _damage(segment.path, at, "a record does not match its checksum")
+                raise self._damage(segment.name, at, "a record does not match its checksum")
             try:
                 segment.last = max(segment.last, image.add(payload))
             except (ValueError, IndexError, struct.error) as error:
-                raise _damage(segment.path, at, str(error)) from None
+                raise self._damage(segment.name, at, str(error)) from None
             at = start + length
         if at < len(data):
             if not final:
-                raise _damage(segment.path, at, "the segment ends within a record")
+                raise self._damage(segment.name, at, "the segment ends within a record")
             self.repaired = len(data) - at
-            os.truncate(segment.path, at)
-            _sync_path(segment.path)
+            self._files.truncate(segment.name, at)
         segment.size = at
 
     def _behind_snapshot(self, image: _Image) -> list[Entry]:
@@ -229,8 +217,8 @@ class Storage:
         if image.base is None or image.last <= snapshot.index:
             return []
         if image.base > snapshot.index:
-            raise _damage(
-                self._segments[0].path,
+            raise self._damage(
+                self._segments[0].name,
                 0,
                 f"the log begins at {image.base + 1}, the snapshot ends at {snapshot.index}",
             )
@@ -273,53 +261,51 @@ class Storage:
 
     def _write(self, records: list[bytes]) -> None:
         data = b"".join(records)
-        self._segments[-1].size += len(data)
-        while data:
-            data = data[os.write(self._fd, data) :]
+        segment = self._segments[-1]
+        segment.size += len(data)
+        self._files.append(segment.name, data)
         if "log-not-fsynced" not in self._bugs:
-            os.fdatasync(self._fd)
+            self._files.sync(segment.name)
         self.syncs += 1
 
     def _roll(self) -> None:
         """A new segment. It appears complete or not at all, after all before it was synced."""
         number = self._segments[-1].number + 1 if self._segments else 0
-        path = self.folder / f"log-{number:016x}"
+        name = f"log-{number:016x}"
         data = _header(number) + _state(self._hard)
-        self._create(path, data)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND)
-        self._segments.append(_Segment(number, path, size=len(data)))
+        self._create(name, data)
+        self._segments.append(_Segment(number, name, size=len(data)))
 
     def _save_snapshot(self, snapshot: Snapshot) -> None:
         size = len(snapshot.data)
         fields = _SNAPSHOT.pack(MAGIC, snapshot.index, snapshot.term, size, 0)[:-4]
         crc = zlib.crc32(snapshot.data, zlib.crc32(fields))
-        path = self.folder / f"snap-{snapshot.index:016x}-{snapshot.term:016x}"
-        self._create(path, fields + crc.to_bytes(4, "big") + snapshot.data)
+        name = f"snap-{snapshot.index:016x}-{snapshot.term:016x}"
+        self._create(name, fields + crc.to_bytes(4, "big") + snapshot.data)
         self._snapshot = snapshot
-        for older in sorted(self.folder.glob("snap-*")):
-            if older != path:
-                older.unlink()
+        for older in self._named("snap-"):
+            if older != name:
+                self._files.remove(older)
 
     def _remove_covered(self) -> None:
         """Segments whose entries are all in the snapshot go, oldest first."""
         while len(self._segments) > 1 and self._segments[0].last <= self._snapshot.index:
-            self._segments.pop(0).path.unlink()
+            self._files.remove(self._segments.pop(0).name)
 
-    def _create(self, path: Path, data: bytes) -> None:
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(data)
-        _sync_path(part)
-        part.rename(path)
-        _sync_path(self.folder)
+    def _create(self, name: str, data: bytes) -> None:
+        self._files.create(name, data)
         self.syncs += 1
+
+    def _damage(self, name: str, at: int, what: str) -> StorageError:
+        where = f"{self._files.path(name)}: damaged at byte {at}: {what}"
+        return StorageError(
+            f"{where}. Something that was acknowledged may be lost; restore the file, or replace "
+            "this node by one with an empty directory and another name"
+        )
 
     def close(self) -> None:
         """Lets go of the directory."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        os.close(self._lock)
+        self._files.close()
 
 
 def _header(number: int) -> bytes:
@@ -344,18 +330,3 @@ def _torn(data: bytes, at: int) -> bool:
             return True
         at = end
     return False
-
-
-def _damage(path: Path, at: int, what: str) -> StorageError:
-    return StorageError(
-        f"{path}: damaged at byte {at}: {what}. Something that was acknowledged may be lost; "
-        "restore the file, or replace this node by one with an empty directory and another name"
-    )
-
-
-def _sync_path(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

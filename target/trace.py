@@ -9,34 +9,56 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from target.node import Boot
-from target.raft.messages import Entry, runs
+from target.raft.messages import Entry, runs, sums
 
 
 class Trace:
     """Appends to the trace file."""
 
-    def __init__(self, path: Path, node: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        held: int = 0,
+    ) -> None:
+        """``held`` characters may wait before they are written: where crashes are told."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o644)
         self._node = json.dumps(node)
+        self._now_ns = now_ns
+        self._held = held
+        self._lines: list[str] = []
+        self._size = 0
 
     def _line(self, kind: str, fields: str) -> None:
-        now = time.monotonic_ns()
-        line = f'{{"t":{now},"node":{self._node},"e":"{kind}",{fields}}}\n'
-        os.write(self._fd, line.encode())
+        line = f'{{"t":{self._now_ns()},"node":{self._node},"e":"{kind}",{fields}}}\n'
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > self._held:
+            self._flush()
 
-    def boot(self, boot: Boot, bugs: Sequence[str]) -> None:
-        """What was on disk, before anything is answered."""
+    def _flush(self) -> None:
+        data = "".join(self._lines).encode()
+        self._lines.clear()
+        self._size = 0
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def boot(self, boot: Boot, fingerprint: int, bugs: Sequence[str]) -> None:
+        """What was on disk, before anything is answered; the snapshot's state by fingerprint."""
         fields = {
-            "version": 1,
+            "version": 2,
             "term": boot.hard.term,
             "vote": boot.hard.vote,
             "log": runs(boot.entries),
+            "sums": sums(boot.entries),
             "snapshot": [boot.snapshot.index, boot.snapshot.term],
+            "state": f"{fingerprint:016x}",
             "bugs": list(bugs),
         }
         self._line("boot", json.dumps(fields)[1:-1])
@@ -51,11 +73,12 @@ class Trace:
 
     def durable(self, entries: Sequence[Entry]) -> None:
         """These entries replaced everything from the first of them on, durably."""
-        self._line("durable", f'"from":{entries[0].index},"log":{json.dumps(runs(entries))}')
+        log = f'"log":{json.dumps(runs(entries))},"sums":"{sums(entries)}"'
+        self._line("durable", f'"from":{entries[0].index},{log}')
 
     def replaced(self, index: int) -> None:
         """A snapshot up to ``index`` replaced the whole log, durably."""
-        self._line("durable", f'"from":{index + 1},"log":[]')
+        self._line("durable", f'"from":{index + 1},"log":[],"sums":""')
 
     def snapshot(self, index: int, term: int) -> None:
         """A snapshot is durable."""
@@ -65,9 +88,10 @@ class Trace:
         """The commit index advanced."""
         self._line("commit", f'"index":{index},"term":{term}')
 
-    def apply(self, index: int, term: int) -> None:
-        """The state machine advanced."""
-        self._line("apply", f'"index":{index},"term":{term}')
+    def apply(self, index: int, term: int, states: Sequence[tuple[int, int]]) -> None:
+        """The state machine advanced; its states on the way, by fingerprint."""
+        shown = ",".join(f'[{at},"{fingerprint:016x}"]' for at, fingerprint in states)
+        self._line("apply", f'"index":{index},"term":{term},"states":[{shown}]')
 
     def ack(self, index: int, term: int, client: str | None, seq: int | None) -> None:
         """The answer to a write leaves now."""
@@ -76,4 +100,5 @@ class Trace:
 
     def close(self) -> None:
         """No more lines."""
+        self._flush()
         os.close(self._fd)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.core.operations import Call, Completion
 from harness.core.protocols import WorkloadOptions
+from workloads import INSIDE
 from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (50, 80)
@@ -22,7 +23,7 @@ class Append:
 
     name = "append"
     model: str | None = "kv-append"
-    checkers: tuple[str, ...] = ("append", "linearizable", "majority-commit", "one-leader")
+    checkers: tuple[str, ...] = ("append", "linearizable", *INSIDE)
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from harness.core.operations import Call, Completion, Outcome
 from harness.core.protocols import WorkloadOptions
 from harness.core.values import Value
+from workloads import INSIDE
 from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (40, 60)
@@ -31,7 +32,7 @@ class Register:
 
     name = "register"
     model: str | None = "cas-register"
-    checkers: tuple[str, ...] = ("linearizable", "majority-commit", "one-leader")
+    checkers: tuple[str, ...] = ("linearizable", *INSIDE)
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.core.operations import Call, Completion
 from harness.core.protocols import WorkloadOptions
+from workloads import INSIDE
 from workloads.keys import Keys, final_reads, is_reader, streams
 
 LIFE = (120, 180)
@@ -24,7 +25,7 @@ class GrowSet:
 
     name = "set"
     model: str | None = None
-    checkers: tuple[str, ...] = ("set", "majority-commit", "one-leader")
+    checkers: tuple[str, ...] = ("set", *INSIDE)
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

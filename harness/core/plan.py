@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.core.faults import FaultStep
+from harness.core.operations import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class RunSpec:
     """What was asked for, with defaults filled in. Times in seconds, ``rate`` in operations/s.
 
     ``rate`` 0 means as fast as the clients can. ``nemeses`` are ``name`` or ``name:narrowing``.
+    ``keep_going``: a violation that is seen while the run goes on does not end it.
     ``election_timeout_ms`` is a range (two numbers) or one number for each node.
     """
 
@@ -30,6 +32,7 @@ class RunSpec:
     bugs: tuple[str, ...] = ()
     firewall: str = "auto"
     election_timeout_ms: tuple[int, ...] = (100, 300)
+    keep_going: bool = False
 
     @property
     def name(self) -> str:
@@ -39,11 +42,35 @@ class RunSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptedCall:
+    """A client thread calls at a time of the load, or as soon after it as its last call ended."""
+
+    thread: int
+    at_ns: int
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The calls of a run as data: what a workload would draw is decided here.
+
+    ``clients[thread]`` is the node that a thread talks to; ``calls`` are in order of time, and so
+    are those of each thread; ``final`` are the calls after the last heal, each at a node.
+    """
+
+    clients: tuple[str, ...]
+    calls: tuple[ScriptedCall, ...]
+    final: tuple[tuple[str, Call], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A spec made concrete: the runtime that was picked, the schedule, the versions.
 
     ``schedule`` is data; together with the seed it determines every choice that can be made
-    before the start. ``notes`` say in words what was picked and why.
+    before the start. ``notes`` say in words what was picked and why. With a ``script`` the clients
+    call exactly that; without one the workload draws calls from the seed as the run goes on.
+    ``shrunk_from`` is the run whose plan this is a part of, if it is one.
     """
 
     spec: RunSpec
@@ -52,6 +79,13 @@ class Plan:
     schedule: tuple[FaultStep, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    script: Script | None = None
+    shrunk_from: str = ""
+
+    @property
+    def follows(self) -> bool:
+        """Whether its spec makes exactly this plan, so that ``harness run`` can repeat it."""
+        return self.script is None and not self.shrunk_from
 
 
 def node_names(count: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.core.faults import FaultRecord
 from harness.core.operations import History
 from harness.core.plan import Plan
+from harness.core.values import Value
 from harness.core.verdict import CheckResult, ExitCode
 
 
@@ -51,12 +52,29 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """A violation that was seen while the run went on. Times are run nanoseconds.
+
+    ``operation`` is the event index of the call that no legal order explained then; ``stopped``
+    says that the load ended for it.
+    """
+
+    operation: int
+    key: Value
+    returned_ns: int
+    noticed_ns: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """All there is to know of a run, read back from its folder.
 
     Times are run nanoseconds. ``load_ns`` is when the load began and ended; ``roles`` come from
     the traces or from status samples; ``clocks`` are (time, wall clock minus true wall clock) as
-    read inside each node; ``logs`` are the ends of the nodes' logs.
+    read inside each node; ``logs`` are the ends of the nodes' logs; ``noticed`` is what was seen to
+    be wrong while it went on; ``digest`` is a hash over all that was recorded, empty before it was
+    judged.
     """
 
     folder: Path
@@ -71,3 +89,5 @@ class RunRecord:
     roles: tuple[RoleSpan, ...] = ()
     clocks: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
+    noticed: Noticed | None = None
+    digest: str = ""

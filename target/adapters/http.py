@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from typing import Protocol
 
 from harness.core.protocols import Cluster
 
@@ -26,6 +27,24 @@ class Response:
 
     status: int
     body: dict[str, object]
+
+
+class Requests(Protocol):
+    """A way to ask one node."""
+
+    async def request(
+        self, method: str, path: str, body: object | None, timeout_s: float
+    ) -> Response:
+        """One request and its answer.
+
+        Raises:
+            NotSent: no connection within the time, or refused.
+            Broken: the connection ended, or said what is no answer.
+            TimeoutError: no answer within the time.
+        """
+
+    async def close(self) -> None:
+        """Idempotent."""
 
 
 class HttpClient:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import secrets
+import sys
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -18,10 +20,13 @@ from harness.core.protocols import (
     ServerSpec,
     TargetOptions,
 )
+from harness.core.simulation import Exchanges, Host, SimulatedServer
 from harness.core.values import Value, freeze, thaw
-from target.adapters.http import Broken, HttpClient, NotSent, Response
+from target.adapters.http import Broken, HttpClient, NotSent, Requests, Response
+from target.adapters.simulated import SimulatedHttp
+from target.adapters.simulation import SimulatedNode
 from target.bugs import UnknownBug, resolve
-from target.options import CLIENT_PORT, PEER_PORT
+from target.options import CLIENT_PORT, PEER_PORT, parse
 
 PAUSE_S = 0.02
 """Between attempts at the same operation."""
@@ -63,6 +68,12 @@ class RaftTarget:
         env = {"PYTHONPATH": place.code, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         return ServerSpec(tuple(argv), env)
 
+    def simulated(self, host: Host, rng: random.Random) -> SimulatedServer:
+        """The server of a simulated node, by the same command line."""
+        addresses = {node: node for node in host.nodes}
+        place = Place(host.node, addresses, sys.executable, "", str(host.home))
+        return SimulatedNode(host, parse(self.server(place).argv[3:]), rng)
+
     async def await_ready(self, cluster: Cluster, timeout_s: float) -> None:
         """Returns when all running nodes know one leader and each has served a read.
 
@@ -101,7 +112,7 @@ class RaftTarget:
         return "; ".join(word for word in reads if word)
 
     async def _serves(self, cluster: Cluster, node: str) -> str:
-        http = HttpClient(cluster, node, CLIENT_PORT)
+        http = _requests(cluster, node)
         try:
             answer = await http.request("GET", "/v1/kv/ready", None, 1.0)
         except (NotSent, Broken, TimeoutError) as error:
@@ -113,8 +124,10 @@ class RaftTarget:
     def client(self, cluster: Cluster, node: str, process: int) -> Client:
         """A client of ``process`` that talks to ``node``."""
         self._clients += 1
-        session = f"{self._nonce}-{process}-{self._clients}"
-        return RaftClient(HttpClient(cluster, node, CLIENT_PORT), node, session)
+        # Nobody else can talk to a simulated cluster, and the same run has the same names.
+        nonce = "sim" if isinstance(cluster, Exchanges) else self._nonce
+        session = f"{nonce}-{process}-{self._clients}"
+        return RaftClient(_requests(cluster, node), node, session)
 
     async def statuses(self, cluster: Cluster, timeout_s: float) -> Mapping[str, NodeStatus]:
         """What each node says of itself; only of those that answered in time."""
@@ -124,7 +137,7 @@ class RaftTarget:
         return {status.node: status for status in answers if status is not None}
 
     async def _status(self, cluster: Cluster, node: str, timeout_s: float) -> NodeStatus | None:
-        http = HttpClient(cluster, node, CLIENT_PORT)
+        http = _requests(cluster, node)
         try:
             answer = await http.request("GET", "/v1/status", None, timeout_s)
         except (NotSent, Broken, TimeoutError):
@@ -150,7 +163,7 @@ class RaftClient:
     there is time: the session makes it one operation, whatever arrived before.
     """
 
-    def __init__(self, http: HttpClient, node: str, session: str) -> None:
+    def __init__(self, http: Requests, node: str, session: str) -> None:
         self._http = http
         self._node = node
         self._session = session
@@ -232,6 +245,12 @@ class RaftClient:
     async def close(self) -> None:
         """Idempotent."""
         await self._http.close()
+
+
+def _requests(cluster: Cluster, node: str) -> Requests:
+    if isinstance(cluster, Exchanges):
+        return SimulatedHttp(cluster, node)
+    return HttpClient(cluster, node, CLIENT_PORT)
 
 
 def key_text(key: Value) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+from zlib import crc32
 
 NOOP = 0
 """Kind of the entry with which a leader opens its term."""
@@ -154,6 +155,11 @@ Termed: TypeAlias = (
     RequestVote | VoteReply | Append | AppendReply | InstallSnapshot | SnapshotReply | TimeoutNow
 )
 Message: TypeAlias = Termed | ReadAsk | ReadReply
+
+
+def sums(entries: Sequence[Entry]) -> str:
+    """What the entries carry, as checksums: 8 hexadecimal digits each, for traces."""
+    return "".join([f"{crc32(entry.data, entry.kind):08x}" for entry in entries])
 
 
 def runs(entries: Sequence[Entry]) -> list[list[int]]:

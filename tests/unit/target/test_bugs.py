@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from target.bugs import BUGS, UnknownBug, resolve
+from target.files import Directory
 from target.raft.duties import Save
 from target.raft.messages import COMMAND, Entry
 from target.storage import Storage, StorageError
@@ -43,14 +44,14 @@ def test_log_not_fsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "fdatasync", synced.append)
     for bugs, expected in ((frozenset[str](), 1), (frozenset({"log-not-fsynced"}), 0)):
         synced.clear()
-        storage = Storage(tmp_path / str(expected), bugs=bugs)
+        storage = Storage(Directory(tmp_path / str(expected)), bugs=bugs)
         storage.save([Save(1, None, (entry(1),))])
         storage.close()
         assert len(synced) == expected
 
 
 def test_damage_accepted(tmp_path: Path) -> None:
-    storage = Storage(tmp_path)
+    storage = Storage(Directory(tmp_path))
     storage.save([Save(1, None, (entry(1), entry(2)))])
     storage.close()
     (segment,) = tmp_path.glob("log-*")
@@ -58,7 +59,7 @@ def test_damage_accepted(tmp_path: Path) -> None:
     data[data.index(b"data")] ^= 1
     segment.write_bytes(data)
     with pytest.raises(StorageError, match="does not match its checksum"):
-        Storage(tmp_path)
-    storage = Storage(tmp_path, bugs=frozenset({"damage-accepted"}))
+        Storage(Directory(tmp_path))
+    storage = Storage(Directory(tmp_path), bugs=frozenset({"damage-accepted"}))
     assert [it.data for it in storage.boot.entries] == [b"eata", b"data"]
     storage.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_against_the_dumb_version(script: list[tuple[str, str, Any]]) -> None:
             assert json.dumps(machine.read(name)) == json.dumps(dumb.read(name))
     again = Machine.load(machine.dump())
     assert again.digest() == machine.digest()
+    assert again.fingerprint == machine.fingerprint
     for op, key, argument in script:
         data = command(op, key, argument, "s", 1)
         assert again.apply(99, 2, data) == machine.apply(99, 2, data)
@@ -101,3 +103,48 @@ def test_what_makes_no_sense_changes_nothing() -> None:
     assert machine.apply(5, 1, command("cas", "x", [None, 1])).error is None
     assert machine.apply(6, 1, command("cas", "x", [True, 2])).error == "mismatch"
     assert machine.read("x") == 1
+
+
+@given(st.lists(commands, max_size=20), st.lists(commands, max_size=20))
+def test_fingerprints_differ_as_states_do(
+    one: list[tuple[str, str, Any]], other: list[tuple[str, str, Any]]
+) -> None:
+    """Whatever the way to a state, its fingerprint is the same; sessions are a part of it."""
+    machines = []
+    for script in (one, other):
+        machine = Machine()
+        for index, (op, key, argument) in enumerate(script, 1):
+            session = "s" if index % 3 == 0 else None
+            machine.apply(index, 1, command(op, key, argument, session, index))
+        machines.append(machine)
+    states = [json.loads(machine.dump()) for machine in machines]
+    for state in states:
+        state["keys"] = sorted(state["keys"].items())
+    fingerprints = [machine.fingerprint for machine in machines]
+    assert (fingerprints[0] == fingerprints[1]) == (json.dumps(states[0]) == json.dumps(states[1]))
+
+
+def test_the_fingerprint_is_fixed_and_follows_every_change() -> None:
+    machine = Machine()
+    assert machine.fingerprint == 0
+    seen = {0}
+    script: list[tuple[str, str, object]] = [("write", "x", 1), ("write", "y", 2)]
+    script += [("append", "l", 1), ("append", "l", 1), ("add", "s", 1), ("increment", "c", 1)]
+    swapped: list[tuple[str, str, object]] = [
+        ("write", "x", None),
+        ("write", "y", 1),
+        ("write", "x", 2),
+    ]
+    for index, (op, key, argument) in enumerate(script + swapped, 1):
+        machine.apply(index, 1, command(op, key, argument))
+        assert machine.fingerprint not in seen
+        seen.add(machine.fingerprint)
+    assert machine.fingerprint == 13293726094929739008  # the same in every process, on every Python
+
+
+def test_forgotten_sessions_leave_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("target.machine.SESSIONS", 2)
+    machine = Machine()
+    for index in range(1, 8):
+        machine.apply(index, 1, command("write", "x", index, f"s{index}", 1))
+        assert Machine.load(machine.dump()).fingerprint == machine.fingerprint

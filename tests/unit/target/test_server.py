@@ -152,7 +152,7 @@ def test_bugs_are_named_in_log_trace_and_status(tmp_path: Path) -> None:
             assert "BUG local-read-leader is on" in log
             first = (cluster.home("n1") / "trace.jsonl").read_text().splitlines()[0]
             boot = json.loads(first)
-            assert (boot["e"], boot["version"]) == ("boot", 1)
+            assert (boot["e"], boot["version"]) == ("boot", 2)
             assert boot["bugs"] == ["early-ack", "local-read-leader"]
 
     asyncio.run(scenario())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from target.files import Directory, InUse
 from target.raft.duties import Save
 from target.raft.messages import COMMAND, Entry, HardState, Snapshot
 from target.storage import SECTOR, Storage, StorageError
@@ -20,12 +21,12 @@ def entries(first: int, last: int, term: int, size: int = 3) -> tuple[Entry, ...
 
 
 def opened(folder: Path, segment_bytes: int = 1 << 20) -> Storage:
-    return Storage(folder, segment_bytes=segment_bytes)
+    return Storage(Directory(folder), segment_bytes=segment_bytes)
 
 
 def reopened(storage: Storage, segment_bytes: int = 1 << 20) -> Storage:
     storage.close()
-    return opened(storage.folder, segment_bytes)
+    return opened(Path(storage._files.path("")), segment_bytes)
 
 
 def segments(folder: Path) -> list[Path]:
@@ -56,7 +57,7 @@ def test_what_was_saved_is_there_again(tmp_path: Path) -> None:
 
 def test_a_directory_in_use(tmp_path: Path) -> None:
     storage = opened(tmp_path)
-    with pytest.raises(StorageError, match="another server uses this directory"):
+    with pytest.raises(InUse, match="another server uses this directory"):
         opened(tmp_path)
     storage.close()
 

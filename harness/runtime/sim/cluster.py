@@ -1,0 +1,139 @@
+"""A cluster of simulated machines: the protocols of :mod:`harness.core.protocols`, no kernel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from harness.core.protocols import ClockSkew, Place, ProcessState, ServerSpec
+from harness.runtime.sim.loop import SimLoop
+from harness.runtime.sim.machine import SimMachine
+from harness.runtime.sim.network import LATENCY_NS, SimNetwork
+
+SIGNAL_S = 0.002
+"""What a signal takes to arrive and to be seen in /proc."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimProcesses:
+    """See :class:`harness.core.protocols.ProcessControl`."""
+
+    machines: Mapping[str, SimMachine]
+
+    async def launch(self, node: str, spec: ServerSpec) -> None:  # noqa: ARG002
+        """See the protocol. The command is not looked at: the target brings its server itself."""
+        await self.start(node)
+
+    async def start(self, node: str) -> None:
+        """See the protocol."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].start()
+
+    async def kill(self, node: str) -> None:
+        """See the protocol. The disk keeps what was written: its machine did not crash."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].kill()
+
+    async def stop(self, node: str, timeout_s: float = 5.0) -> None:  # noqa: ARG002
+        """See the protocol."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].stop()
+
+    async def pause(self, node: str) -> None:
+        """See the protocol."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].pause()
+
+    async def resume(self, node: str) -> None:
+        """See the protocol."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].resume()
+
+    async def state(self, node: str) -> ProcessState:
+        """See the protocol."""
+        return self.machines[node].process()
+
+
+@dataclass(frozen=True, slots=True)
+class SimClocks:
+    """See :class:`harness.core.protocols.ClockControl`."""
+
+    machines: Mapping[str, SimMachine]
+
+    async def skew(self, node: str, skew: ClockSkew) -> None:
+        """See the protocol."""
+        await asyncio.sleep(SIGNAL_S)
+        self.machines[node].resteer(skew)
+
+
+@dataclass(slots=True)
+class SimCluster:
+    """See :class:`harness.core.protocols.Cluster` and
+    :class:`harness.core.simulation.Exchanges`."""
+
+    nodes: tuple[str, ...]
+    loop: SimLoop
+    network: SimNetwork
+    machines: Mapping[str, SimMachine]
+    folder: Path
+    notes: tuple[str, ...] = ()
+    runtime: str = "sim"
+    addresses: Mapping[str, str] = field(init=False)
+    processes: SimProcesses = field(init=False)
+    clocks: SimClocks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.addresses = {node: node for node in self.nodes}
+        self.processes = SimProcesses(self.machines)
+        self.clocks = SimClocks(self.machines)
+
+    def place(self, node: str) -> Place:
+        """The node in its own view."""
+        return Place(node, self.addresses, "simulated", "simulated", str(self.home(node)))
+
+    def home(self, node: str) -> Path:
+        """Its log and its trace are real files."""
+        return self.folder / node
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> NoReturn:  # noqa: ARG002
+        """There are no sockets here: see :meth:`exchange`.
+
+        Raises:
+            OSError: always.
+        """
+        raise OSError("a simulated cluster has no sockets")
+
+    async def exchange(
+        self, node: str, method: str, path: str, body: bytes, timeout_s: float
+    ) -> tuple[int, Mapping[str, object]]:
+        """See :class:`harness.core.simulation.Exchanges`."""
+        loop, machine = self.loop, self.machines[node]
+        done: asyncio.Future[tuple[int, Mapping[str, object]]] = loop.create_future()
+
+        def answered(status: int, data: Mapping[str, object]) -> None:
+            loop.at(loop.now_ns + LATENCY_NS, arrived, status, data)
+
+        def arrived(status: int, data: Mapping[str, object]) -> None:
+            if not done.done():
+                done.set_result((status, data))
+
+        def late() -> None:
+            if not done.done():
+                done.set_exception(TimeoutError())
+
+        def leave() -> None:
+            if not done.done():
+                machine.ask(method, path, body, answered)
+
+        if not machine.listening():
+            await asyncio.sleep(2 * LATENCY_NS / 1e9)
+            raise ConnectionRefusedError("connection refused")
+        loop.at(loop.now_ns + LATENCY_NS, leave)
+        loop.at(loop.now_ns + round(timeout_s * 1e9), late)
+        status, data = await done
+        if status == 0:
+            raise ConnectionResetError("connection reset")
+        return status, data

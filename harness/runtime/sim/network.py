@@ -1,0 +1,397 @@
+"""Links between simulated nodes: connections that behave as TCP does, and packets of our own.
+
+A directed pair of nodes has one connection, which carries messages one way and in order. While
+the link is cut in either direction nothing is acknowledged: what was sent waits, is sent again
+after :data:`RETRY_NS`, twice that, and so on; after :data:`SILENCE_NS` without a word the sender
+gives the connection up, what was on its way is lost, and it dials again until somebody answers.
+
+That hides losses from those who talk over it, so a link can also be told to lose, double, reorder
+or damage *messages*, as if they were datagrams: systems that retry on new connections meet just
+that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness.core.protocols import Link, LinkBehaviour
+from harness.core.units import MILLISECOND
+from harness.runtime.sim.loop import SimLoop
+
+LATENCY_NS = 150_000
+"""The least that a message takes."""
+SPREAD_NS = 100_000
+"""On top, on average: exponential, so that now and then one is late."""
+SILENCE_NS = 400 * MILLISECOND
+RETRY_NS = 200 * MILLISECOND
+"""The first retransmission, as Linux's least."""
+DIAL_NS = 250 * MILLISECOND
+"""An attempt to connect that nobody answers."""
+PAUSE_NS = 100 * MILLISECOND
+"""Between attempts."""
+
+
+class Endpoint(Protocol):
+    """A node as the network sees it."""
+
+    def listening(self) -> bool:
+        """Does a process accept connections? (One that is stopped does: its kernel does.)"""
+
+    def arrive(self, peer: str, message: Any) -> None:
+        """A message came."""
+
+    def broken(self, peer: str) -> None:
+        """The connection *to* a peer broke."""
+
+    def damaged(self, peer: str, data: bytes) -> bool:
+        """Bytes came that are not what was sent; True if they were taken for a message."""
+
+
+@dataclass(slots=True)
+class Wire:
+    """A directed link, and the connection on it.
+
+    ``life`` counts connections: what belongs to an earlier one never arrives.
+    """
+
+    source: str
+    target: str
+    cut: bool = False
+    connected: bool = False
+    dialling: bool = False
+    life: int = 0
+    last_ns: int = 0
+    waiting: list[tuple[Any, Any]] = field(default_factory=list)
+    silent_since_ns: int | None = None
+    behaviour: LinkBehaviour | None = None
+    dropped: int = 0
+    delayed: int = 0
+    lost: int = 0
+
+
+class SimNetwork:
+    """All links. Implements :class:`harness.core.protocols.NetworkControl`."""
+
+    firewall = "simulated"
+    shaper = "simulated"
+
+    def __init__(self, loop: SimLoop, nodes: Sequence[str], rng: random.Random) -> None:
+        self._loop = loop
+        self._nodes = tuple(nodes)
+        self._rng = rng
+        self._ends: dict[str, Endpoint] = {}
+        self.wires = {
+            (source, target): Wire(source, target)
+            for source in nodes
+            for target in nodes
+            if source != target
+        }
+        self._cuts: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._shapes: dict[str, Mapping[Link, LinkBehaviour]] = {}
+        self.messages = 0
+        self.corrupted = 0
+        """Messages that were damaged on their way; the codec has to notice."""
+        self.swallowed = 0
+        """Damaged messages that were taken for whole ones: must stay 0."""
+
+    def attach(self, node: str, end: Endpoint) -> None:
+        """Where a node's messages go."""
+        self._ends[node] = end
+
+    # -- connections ----------------------------------------------------------------------------
+
+    def dial(self, source: str) -> None:
+        """A server began: it connects to all others."""
+        for target in self._nodes:
+            if target != source:
+                self._dial(self.wires[source, target])
+
+    def hang_up(self, node: str, others_notice: bool = True) -> None:
+        """A server ended: its connections are reset. Those to it break as soon as a reset can come
+        back, else after a silence."""
+        for wire in self.wires.values():
+            if wire.source == node:
+                wire.connected = wire.dialling = False
+                wire.life += 1
+                wire.waiting.clear()
+                wire.silent_since_ns = None
+            elif wire.target == node and wire.connected and others_notice:
+                if wire.cut or self.wires[node, wire.source].cut:
+                    self._wait_in_silence(wire)
+                else:
+                    self._later(LATENCY_NS, self._break, wire, wire.life)
+
+    def _later(self, delay_ns: int, call: Callable[..., None], *arguments: Any) -> None:
+        self._loop.at(self._loop.now_ns + delay_ns, call, *arguments)
+
+    def _dial(self, wire: Wire) -> None:
+        if wire.connected or wire.dialling:
+            return
+        wire.dialling = True
+        wire.life += 1
+        self._later(2 * LATENCY_NS, self._dialled, wire, wire.life)
+
+    def _dialled(self, wire: Wire, life: int) -> None:
+        if life != wire.life:
+            return
+        wire.dialling = False
+        if self._severed(wire):
+            wire.dropped += 1
+            self._again(wire, DIAL_NS + PAUSE_NS)
+        elif not self._ends[wire.target].listening():
+            self._again(wire, PAUSE_NS)
+        else:
+            wire.connected = True
+            wire.last_ns = self._loop.now_ns
+
+    def _again(self, wire: Wire, delay_ns: int) -> None:
+        wire.dialling = True
+        self._later(delay_ns, self._redial, wire, wire.life)
+
+    def _redial(self, wire: Wire, life: int) -> None:
+        if life == wire.life:
+            wire.dialling = False
+            self._dial(wire)
+
+    def _severed(self, wire: Wire) -> bool:
+        return wire.cut or self.wires[wire.target, wire.source].cut
+
+    def _break(self, wire: Wire, life: int) -> None:
+        """The sender learns that the connection is gone."""
+        if life != wire.life or not wire.connected:
+            return
+        wire.connected = False
+        wire.life += 1
+        wire.waiting.clear()
+        wire.silent_since_ns = None
+        self._ends[wire.source].broken(wire.target)
+        self._again(wire, PAUSE_NS // 10)
+
+    def _wait_in_silence(self, wire: Wire) -> None:
+        """Something is unacknowledged from now on: after a while the sender gives up."""
+        if wire.silent_since_ns is None:
+            wire.silent_since_ns = self._loop.now_ns
+            self._later(SILENCE_NS, self._give_up, wire, wire.life, wire.silent_since_ns)
+            self._later(RETRY_NS, self._retry, wire, wire.life, RETRY_NS)
+
+    def _give_up(self, wire: Wire, life: int, since_ns: int) -> None:
+        if life == wire.life and wire.silent_since_ns == since_ns:
+            self._break(wire, life)
+
+    def _retry(self, wire: Wire, life: int, pause_ns: int) -> None:
+        """A retransmission: all that waits goes, if the link is whole again."""
+        if life != wire.life or wire.silent_since_ns is None:
+            return
+        if wire.cut:
+            wire.dropped += 1
+        elif self.wires[wire.target, wire.source].cut:
+            self.wires[wire.target, wire.source].dropped += 1
+        elif self._ends[wire.target].listening():
+            wire.silent_since_ns = None
+            waiting, wire.waiting = wire.waiting, []
+            for message, encode in waiting:
+                self._carry(wire, message, encode)
+            return
+        self._later(2 * pause_ns, self._retry, wire, life, 2 * pause_ns)
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def send(self, source: str, target: str, message: Any, encode: Callable[[Any], bytes]) -> None:
+        """On the connection, if there is one."""
+        wire = self.wires[source, target]
+        if not wire.connected:
+            return
+        self.messages += 1
+        if wire.cut or wire.waiting:
+            if wire.cut:
+                wire.dropped += 1
+            wire.waiting.append((message, encode))
+            self._wait_in_silence(wire)
+            return
+        back = self.wires[target, source]
+        if back.cut:
+            # It arrives, but nobody hears of that: the silence begins all the same.
+            back.dropped += 1
+            self._wait_in_silence(wire)
+        self._carry(wire, message, encode)
+
+    def _carry(self, wire: Wire, message: Any, encode: Callable[[Any], bytes]) -> None:
+        loop, rng = self._loop, self._rng
+        due_ns = loop.now_ns + LATENCY_NS + int(rng.expovariate(1.0) * SPREAD_NS)
+        behaviour = wire.behaviour
+        if behaviour is not None:
+            due_ns = self._treated(wire, behaviour, message, encode, due_ns)
+            if due_ns == 0:
+                return
+        # A stream keeps its order.
+        due_ns = wire.last_ns = max(due_ns, wire.last_ns + 1)
+        loop.at(due_ns, self._arrive, wire, wire.life, message)
+
+    def _treated(
+        self,
+        wire: Wire,
+        behaviour: LinkBehaviour,
+        message: Any,
+        encode: Callable[[Any], bytes],
+        due_ns: int,
+    ) -> int:
+        """When the message arrives in its place in the stream; 0 if it does not."""
+        rng = self._rng
+        if behaviour.delay_ns or behaviour.jitter_ns:
+            wire.delayed += 1
+            due_ns += max(0, behaviour.delay_ns + _drawn(rng, behaviour.jitter_ns))
+        if behaviour.bytes_per_s:
+            size = len(encode(message))
+            begin_ns = max(due_ns, wire.last_ns)
+            due_ns = begin_ns + size * 1_000_000_000 // behaviour.bytes_per_s
+            wire.delayed += 1
+        while behaviour.loss and rng.random() < behaviour.loss:
+            # The packet is sent again; everything behind it waits.
+            wire.lost += 1
+            due_ns += RETRY_NS
+        if behaviour.drop and rng.random() < behaviour.drop:
+            wire.lost += 1
+            return 0
+        if behaviour.corrupt and rng.random() < behaviour.corrupt:
+            self._corrupt(wire, message, encode, due_ns)
+            return 0
+        if behaviour.duplicate and rng.random() < behaviour.duplicate:
+            wire.delayed += 1
+            late_ns = due_ns + int(rng.expovariate(1.0) * behaviour.late_ns)
+            self._loop.at(late_ns, self._arrive, wire, wire.life, message)
+        if behaviour.reorder and rng.random() < behaviour.reorder:
+            wire.delayed += 1
+            late_ns = due_ns + int(rng.expovariate(1.0) * behaviour.late_ns)
+            self._loop.at(late_ns, self._arrive, wire, wire.life, message)
+            return 0
+        return due_ns
+
+    def _corrupt(
+        self, wire: Wire, message: Any, encode: Callable[[Any], bytes], due_ns: int
+    ) -> None:
+        """A few bits of a message flip on its way: the connection ends if that is noticed."""
+        data = bytearray(encode(message))
+        for _ in range(self._rng.randint(1, 4)):
+            data[self._rng.randrange(len(data))] ^= 1 << self._rng.randrange(8)
+        wire.lost += 1
+        self.corrupted += 1
+        self._loop.at(due_ns, self._damaged, wire, wire.life, bytes(data))
+
+    def _damaged(self, wire: Wire, life: int, data: bytes) -> None:
+        if life != wire.life:
+            return
+        if self._ends[wire.target].damaged(wire.source, data):
+            self.swallowed += 1
+        else:
+            self._later(LATENCY_NS, self._break, wire, life)
+
+    def _arrive(self, wire: Wire, life: int, message: Any) -> None:
+        if life == wire.life:
+            self._ends[wire.target].arrive(wire.source, message)
+
+    # -- NetworkControl -------------------------------------------------------------------------
+
+    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
+        """See the protocol."""
+        self._cuts.pop(owner, None)
+        if drops:
+            self._cuts[owner] = drops
+        cut = {
+            (source, target)
+            for wish in self._cuts.values()
+            for target, sources in wish.items()
+            for source in sources
+        }
+        for link, wire in self.wires.items():
+            wire.cut = link in cut
+
+    async def dropped(self) -> Mapping[Link, int]:
+        """See the protocol."""
+        return {link: wire.dropped for link, wire in self.wires.items()}
+
+    async def shape(self, owner: str, links: Mapping[Link, LinkBehaviour]) -> None:
+        """See the protocol."""
+        self._shapes.pop(owner, None)
+        if links:
+            self._shapes[owner] = links
+        for link, wire in self.wires.items():
+            wire.behaviour = _sum(wish[link] for wish in self._shapes.values() if link in wish)
+
+    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+        """See the protocol."""
+        return {link: (wire.delayed, wire.lost) for link, wire in self.wires.items()}
+
+    async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
+        """See the protocol."""
+        passed: dict[Link, bool] = {}
+        longest_ns = 0
+        for link in links:
+            trip_ns = self._packet(self.wires[link])
+            passed[link] = trip_ns is not None and trip_ns <= timeout_s * 1e9
+            longest_ns = max(longest_ns, trip_ns or 0)
+        await asyncio.sleep(timeout_s if not all(passed.values()) else longest_ns / 1e9)
+        return passed
+
+    async def round_trip(self, link: Link, timeout_s: float = 2.0) -> int | None:
+        """See the protocol."""
+        there = self._packet(self.wires[link])
+        back = None if there is None else self._packet(self.wires[link[::-1]])
+        if there is None or back is None or there + back > timeout_s * 1e9:
+            await asyncio.sleep(timeout_s)
+            return None
+        await asyncio.sleep((there + back) / 1e9)
+        return there + back
+
+    def _packet(self, wire: Wire) -> int | None:
+        """One datagram: how long it takes, None if it never comes."""
+        if wire.cut:
+            wire.dropped += 1
+            return None
+        trip_ns = LATENCY_NS + int(self._rng.expovariate(1.0) * SPREAD_NS)
+        behaviour = wire.behaviour
+        if behaviour is None:
+            return trip_ns
+        lost = 1 - (1 - behaviour.loss) * (1 - behaviour.drop) * (1 - behaviour.corrupt)
+        if lost and self._rng.random() < lost:
+            wire.lost += 1
+            return None
+        if behaviour.delay_ns or behaviour.jitter_ns:
+            wire.delayed += 1
+            trip_ns += max(0, behaviour.delay_ns + _drawn(self._rng, behaviour.jitter_ns))
+        if self._rng.random() < behaviour.reorder + behaviour.duplicate:
+            wire.delayed += 1
+        return trip_ns
+
+
+def _drawn(rng: random.Random, jitter_ns: int) -> int:
+    return rng.randint(-jitter_ns, jitter_ns) if jitter_ns else 0
+
+
+def _sum(behaviours: Iterable[LinkBehaviour]) -> LinkBehaviour | None:
+    """Several behaviours of one link: delays add up, chances combine, the least rate holds."""
+    some = list(behaviours)
+    if not some:
+        return None
+
+    def either(name: str) -> float:
+        none = 1.0
+        for one in some:
+            none *= 1 - getattr(one, name)
+        return 1 - none
+
+    rates = [one.bytes_per_s for one in some if one.bytes_per_s]
+    return LinkBehaviour(
+        delay_ns=sum(one.delay_ns for one in some),
+        jitter_ns=sum(one.jitter_ns for one in some),
+        loss=either("loss"),
+        drop=either("drop"),
+        duplicate=either("duplicate"),
+        reorder=either("reorder"),
+        corrupt=either("corrupt"),
+        late_ns=max(one.late_ns for one in some),
+        bytes_per_s=min(rates, default=0),
+    )
