@@ -5,7 +5,7 @@ happens as typed events (:mod:`harness.core.events`) and hands every fact to a
 :class:`~harness.engine.journal.Recorder` at once, so that a crash loses nothing that happened.
 """
 
-from harness.engine.conduct import Outcome, Parts, conduct
+from harness.engine.conduct import Outcome, Parts, Watch, conduct
 from harness.engine.journal import Recorder
 
-__all__ = ["Outcome", "Parts", "Recorder", "conduct"]
+__all__ = ["Outcome", "Parts", "Recorder", "Watch", "conduct"]

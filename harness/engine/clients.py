@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from harness.core.operations import Call, Completion, Outcome
 from harness.core.protocols import Client, Cluster, Target, Workload
@@ -17,8 +18,18 @@ from harness.engine.journal import Journal
 FAILURE_PAUSE_S = 0.05
 """After a definite failure that came back at once: keeps a dead node from flooding the history."""
 
+NAP_S = 0.5
+"""A thread that has longer than this to wait looks up: the load may have been stopped."""
+
 GRACE_S = 1.0
 """What a client may take beyond its own time limit before the engine ends the call for it."""
+
+
+class Pacing(Protocol):
+    """When a thread may call next."""
+
+    def following(self, thread: int, now_s: float) -> float:
+        """The next moment at or after ``now_s`` (both in seconds of load)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +63,18 @@ class Worker:
     target: Target
     workload: Workload
     journal: Journal
-    pace: Pace
+    pace: Pacing
     timeout_s: float
     stride: int
     """Added to the process number when a process dies: keeps numbers unique over threads."""
 
-    async def run(self, until_s: float, busy: Callable[[], bool] = lambda: False) -> None:
-        """Calls until the workload has no more, or the load is over.
+    async def run(
+        self,
+        until_s: float,
+        busy: Callable[[], bool] = lambda: False,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Calls until the workload has no more, the load is over, or it is ``stopped``.
 
         It is over ``until_s`` seconds after it began, but not while the nemesis is ``busy``: a
         fault that came late must meet clients too.
@@ -66,11 +82,14 @@ class Worker:
         process = self.thread
         client: Client | None = None
         try:
-            while True:
+            while not stopped():
                 now_s = self.journal.now() / 1e9
                 due_s = self.pace.following(self.thread, now_s)
                 if due_s >= until_s and not busy():
                     return
+                if due_s - now_s > NAP_S:
+                    await asyncio.sleep(NAP_S)
+                    continue
                 await asyncio.sleep(due_s - now_s)
                 call = self.workload.next(self.thread)
                 if call is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from harness.core.errors import EnvironmentFailure, NodeFailure
 from harness.core.events import Subscriber
@@ -21,10 +22,11 @@ from harness.core.protocols import (
     Workload,
 )
 from harness.core.verdict import Anomaly, CheckResult, Verdict
-from harness.engine.clients import Pace, Worker, perform
+from harness.engine.clients import Pace, Pacing, Worker, perform
 from harness.engine.finish import to_the_end
 from harness.engine.injection import Injector
 from harness.engine.journal import Journal, Recorder
+from harness.engine.scripts import FIRST_FINAL, Scripted
 
 READY_LIMIT_S = 30.0
 SAMPLE_PERIOD_S = 0.5
@@ -39,6 +41,16 @@ class Parts:
     target: Target
     workload: Workload
     nemeses: Mapping[str, Nemesis]
+
+
+class Watch(Protocol):
+    """Looks at the history while the load goes on."""
+
+    async def until_stop(self, journal: Journal) -> None:
+        """Tells the journal what it sees; returns only when the load has to stop.
+
+        It is cancelled when the load is over.
+        """
 
 
 @dataclass(slots=True)
@@ -61,8 +73,12 @@ async def conduct(
     run_id: str,
     subscribers: tuple[Subscriber, ...] = (),
     outcome: Outcome | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Runs ``plan`` from nothing to nothing; nodes' homes stay in ``folder/<node>``.
+
+    When ``watch`` says so the load ends early: calls that are under way come to their end, faults
+    are healed, and recovery and final reads follow as ever, so that the record is whole.
 
     ``outcome`` is filled in as the run goes on, so that a caller who cancels has what there is.
 
@@ -73,7 +89,9 @@ async def conduct(
     outcome = outcome if outcome is not None else Outcome()
     journal = Journal(recorder, subscribers)
     journal.phase("set-up")
-    request = Provision(run_id, plan.nodes, folder, plan.spec.firewall)
+    request = Provision(
+        run_id, plan.nodes, folder, plan.spec.firewall, parts.target, plan.spec.seed
+    )
     async with parts.runtime.provision(request) as cluster:
         for words in cluster.notes:
             journal.note(words)
@@ -85,7 +103,7 @@ async def conduct(
         sampler = asyncio.create_task(_sample(cluster, parts.target, journal), name="sampler")
         try:
             try:
-                await _load(plan, parts, cluster, injector, journal)
+                await _load(plan, parts, cluster, injector, journal, watch)
             finally:
                 journal.abandon("the run ended before the answer")
             outcome.liveness = await _recover(plan, parts, cluster, journal)
@@ -139,14 +157,23 @@ def _last_words(cluster: Cluster, node: str) -> str:
 
 
 async def _load(
-    plan: Plan, parts: Parts, cluster: Cluster, injector: Injector, journal: Journal
+    plan: Plan,
+    parts: Parts,
+    cluster: Cluster,
+    injector: Injector,
+    journal: Journal,
+    watch: Watch | None,
 ) -> None:
     spec = plan.spec
-    pace = Pace(spec.rate, spec.concurrency)
+    workload = parts.workload
+    pace: Pacing = Pace(spec.rate, spec.concurrency)
+    nodes = plan.nodes
+    if isinstance(workload, Scripted):
+        pace, nodes = workload, workload.script.clients
     workers = [
         Worker(
             thread=thread,
-            node=plan.nodes[thread % len(plan.nodes)],
+            node=nodes[thread % len(nodes)],
             cluster=cluster,
             target=parts.target,
             workload=parts.workload,
@@ -157,12 +184,28 @@ async def _load(
         )
         for thread in range(spec.concurrency)
     ]
+    stop = asyncio.Event()
     with _first_cause():
         async with asyncio.TaskGroup() as group:
-            group.create_task(injector.run(plan.schedule), name="nemesis")
-            for worker in workers:
-                calls = worker.run(spec.time_limit_s, lambda: not injector.done)
-                group.create_task(calls, name=f"client {worker.thread}")
+            nemesis = group.create_task(injector.run(plan.schedule), name="nemesis")
+            clients = [
+                group.create_task(
+                    worker.run(spec.time_limit_s, lambda: not injector.done, stop.is_set),
+                    name=f"client {worker.thread}",
+                )
+                for worker in workers
+            ]
+            if watch is not None:
+                watching = group.create_task(_watched(watch, journal, stop, injector), name="watch")
+                await asyncio.wait([nemesis, *clients])
+                watching.cancel()
+
+
+async def _watched(watch: Watch, journal: Journal, stop: asyncio.Event, injector: Injector) -> None:
+    """Stops clients and faults when the watch says so."""
+    await watch.until_stop(journal)
+    stop.set()
+    injector.stop()
 
 
 @contextmanager
@@ -226,7 +269,7 @@ async def _final_reads(plan: Plan, parts: Parts, cluster: Cluster, journal: Jour
     journal.phase("final reads")
     timeout_s = plan.spec.operation_timeout_s
     # Numbers no load process ever had: threads count in strides of the concurrency from 0.
-    process = 1_000_000
+    process = FIRST_FINAL
     for node, call in parts.workload.final():
         at = node or plan.nodes[process % len(plan.nodes)]
         client = parts.target.client(cluster, at, process)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from harness.core.errors import HarnessError
@@ -47,8 +48,13 @@ class Injector:
         self._nemeses = nemeses
         self._journal = journal
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stop = asyncio.Event()
         self.records: dict[str, FaultRecord] = {}
         self.done = False
+
+    def stop(self) -> None:
+        """No fault begins any more; those in force are proven and healed now."""
+        self._stop.set()
 
     async def run(self, schedule: tuple[FaultStep, ...]) -> None:
         """Until every step is healed; on cancellation heals what is in force, then raises."""
@@ -60,9 +66,15 @@ class Injector:
             self.done = True
 
     async def _in_turn(self, step: FaultStep) -> None:
-        await asyncio.sleep((step.at_ns - self._journal.now()) / 1e9)
+        await self._pause((step.at_ns - self._journal.now()) / 1e9)
         async with self._turns[step.fault.kind]:
-            await self._step(step)
+            if not self._stop.is_set():
+                await self._step(step)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
     async def _step(self, step: FaultStep) -> None:
         fault = self._nemeses[step.fault.kind].fault(step.fault)
@@ -81,7 +93,7 @@ class Injector:
         try:
             record = await self._begin(fault, context, record)
             if record.began_ns is not None:
-                await asyncio.sleep(step.duration_ns / 1e9)
+                await self._pause(step.duration_ns / 1e9)
                 record = replace(record, bit=await self._prove(fault, context))
         finally:
             # The heal must not be cut short by the very cancellation that asks for it.

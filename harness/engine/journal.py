@@ -6,10 +6,10 @@ are one step: indexes and times grow together, and the file's order is the order
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Protocol
 
+from harness.core.clock import here
 from harness.core.events import (
     FaultChanged,
     NodesSampled,
@@ -53,7 +53,7 @@ class Journal:
     """Gives events their index and run time, records them, and tells subscribers.
 
     Attributes:
-        origin_ns: CLOCK_MONOTONIC at run time zero, the beginning of the load.
+        origin_ns: the monotonic clock at run time zero, the beginning of the load.
         operations: all that ended so far, in order of completion.
         open: calls that have not ended, by event index.
     """
@@ -62,18 +62,19 @@ class Journal:
         self._recorder = recorder
         self._subscribers = subscribers
         self._next = 0
-        self.origin_ns = time.monotonic_ns()
+        self._clock = here()
+        self.origin_ns = self._clock.monotonic_ns()
         self.open: dict[int, Invoke] = {}
         self.operations: list[Operation] = []
 
     def begin_load(self) -> None:
         """Run time zero is now."""
-        self.origin_ns = time.monotonic_ns()
+        self.origin_ns = self._clock.monotonic_ns()
         self._recorder.begin(self.origin_ns)
 
     def now(self) -> int:
         """Run nanoseconds; negative before the load."""
-        return time.monotonic_ns() - self.origin_ns
+        return self._clock.monotonic_ns() - self.origin_ns
 
     def invoke(self, process: int, node: str | None, call: Call) -> int:
         """Records that ``call`` is about to be sent; returns its event index."""

@@ -1,5 +1,6 @@
 """The run's folder and the formats of histories."""
 
+from harness.store.digest import digest
 from harness.store.foreign import to_edn
 from harness.store.formats import FORMATS, Recorded, read_history
 from harness.store.jsonl import Header, HistoryWriter
@@ -20,6 +21,7 @@ __all__ = [
     "HistoryWriter",
     "Recorded",
     "RunFolder",
+    "digest",
     "find_traces",
     "is_run_folder",
     "load_ending",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.core.faults import FaultRecord
 from harness.core.protocols import NodeStatus
-from harness.core.run import Ending
+from harness.core.run import Ending, Noticed
 from harness.core.verdict import CheckResult
 
 PLAN = "plan.json"
@@ -45,6 +45,7 @@ class Meta:
     phases: tuple[Phase, ...] = ()
     notes: tuple[str, ...] = ()
     duration_ns: int | None = None
+    noticed: Noticed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,9 @@ class SampleLine:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The content of verdict.json."""
+    """The content of verdict.json. ``digest``: see :func:`harness.store.digest.digest`."""
 
     version: int
     ending: Ending
     results: tuple[CheckResult, ...]
+    digest: str = ""

@@ -20,7 +20,7 @@ from harness.core.faults import FaultRecord
 from harness.core.operations import Event
 from harness.core.plan import Plan, RunSpec
 from harness.core.protocols import NodeStatus
-from harness.core.run import Ending
+from harness.core.run import Ending, Noticed
 from harness.core.verdict import CheckResult
 from harness.store.codec import to_json
 from harness.store.jsonl import Header, HistoryWriter
@@ -125,14 +125,18 @@ class RunFolder:
         """Something worth a line in the report."""
         self._update(replace(self.meta, notes=(*self.meta.notes, words)))
 
+    def noticed(self, noticed: Noticed) -> None:
+        """A violation was seen while the run goes on."""
+        self._update(replace(self.meta, noticed=noticed))
+
     def finish(self, duration_ns: int) -> None:
         """The run's load and final reads are over; closes the files that grow."""
         self._update(replace(self.meta, duration_ns=duration_ns))
         self.close()
 
-    def save_ending(self, ending: Ending, results: Sequence[CheckResult]) -> None:
+    def save_ending(self, ending: Ending, results: Sequence[CheckResult], digest: str = "") -> None:
         """Writes verdict.json."""
-        save_judgement(self.path, ending, results)
+        save_judgement(self.path, ending, results, digest)
 
     def close(self) -> None:
         """Idempotent."""
@@ -148,9 +152,11 @@ class RunFolder:
         replace_file(self.path / name, content)
 
 
-def save_judgement(folder: Path, ending: Ending, results: Sequence[CheckResult]) -> None:
+def save_judgement(
+    folder: Path, ending: Ending, results: Sequence[CheckResult], digest: str = ""
+) -> None:
     """Writes verdict.json."""
-    judgement = Judgement(1, ending, tuple(results))
+    judgement = Judgement(1, ending, tuple(results), digest)
     replace_file(folder / VERDICT, to_json(judgement, indent=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -122,3 +123,21 @@ def test_slots_come_at_the_rate_and_are_never_in_the_past(
     assert now - 1e-6 <= due <= now + (2 * threads) / rate + 1e-6
     turns = (due - thread / rate) * rate / threads
     assert turns == pytest.approx(round(turns), abs=1e-3 * max(1.0, turns))
+
+
+def test_a_stopped_thread_ends_its_call_and_makes_no_other() -> None:
+    memory = Memory()
+    script = Script(reads(9))
+    target = ScriptedTarget(lambda call: OK)
+    asyncio.run(worker(target, script, memory).run(60.0, stopped=lambda: len(script.heard) == 2))
+    assert [operation.outcome for operation in pair(memory.events)] == [Outcome.OK] * 2
+
+
+def test_a_thread_that_waits_for_its_turn_notices_the_stop() -> None:
+    memory = Memory()
+    looks = [False, True]
+    waiting = replace(
+        worker(ScriptedTarget(lambda call: OK), Script(reads(1)), memory), pace=Pace(0.001, 4)
+    )
+    asyncio.run(waiting.run(1e9, stopped=lambda: looks.pop(0)))
+    assert memory.events == [] and looks == []

@@ -115,3 +115,22 @@ def test_waiting_to_the_end_outlasts_any_number_of_cancellations() -> None:
         assert done == ["work"]
 
     asyncio.run(go())
+
+
+def test_a_stop_proves_and_heals_what_is_in_force_and_begins_nothing_more() -> None:
+    fault = ScriptedFault([])
+    target = as_target(ScriptedTarget(lambda call: None))
+    injector = Injector(NO_CLUSTER, target, as_nemeses(fault), journal(Memory()))
+    hour = 3_600_000
+    steps = (step(duration_ms=hour), replace(step(at_ms=hour), id="S2"))
+
+    async def go() -> None:
+        task = asyncio.create_task(injector.run(steps))
+        await fault.began.wait()
+        injector.stop()
+        await task
+
+    asyncio.run(go())
+    assert fault.log == ["begin", "prove", "end"]
+    assert injector.records["S1"].bit.holds and injector.records["S1"].healed.holds
+    assert injector.done and list(injector.records) == ["S1"]
