@@ -12,7 +12,7 @@ from reports.glyphs import UNICODE, Glyphs
 from reports.model import Report, fault_summary, report_path
 from reports.scene import Scene
 from reports.textline import WIDTH, sentences, timeline
-from reports.words import clean, counted, path_words, shorten
+from reports.words import clean, counted, noticed_words, path_words, shorten
 
 MOST_REASONS = 6
 
@@ -74,6 +74,8 @@ def _why(report: Report) -> list[str]:
             if report.scene is None and report.anomaly is not None:
                 steps = (clean(step) for step in report.anomaly.steps[:MOST_REASONS])
                 told = [*(step for step in steps if step != report.headline), *told]
+            if report.record.noticed is not None:
+                told.append(noticed_words(report.record.noticed))
             if report.others:
                 told.append(f"{counted(len(report.others), 'more violation')} in the report.")
             return told

@@ -9,7 +9,7 @@ from harness.core.run import RunRecord
 from harness.core.verdict import CheckResult, ExitCode, Verdict
 from reports.model import Report, build, run_name
 from reports.textline import sentences, timeline
-from reports.words import clean
+from reports.words import clean, noticed_words
 
 COLUMNS = 80
 
@@ -65,6 +65,8 @@ def _document(suite: ET.Element, report: Report) -> str:
     suite.set("time", f"{record.duration_ns / 1e9:.3f}")
     out = ET.SubElement(suite, "system-out")
     lines = [run_name(record), report.counts.words()]
+    if record.noticed is not None:
+        lines.append(noticed_words(record.noticed))
     if record.plan is not None:
         lines += [
             f"{clean(name)} {clean(text)}" for name, text in sorted(record.plan.versions.items())

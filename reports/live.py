@@ -10,13 +10,31 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.core.events import FaultChanged, Noted, PhaseBegan, RunEvent, RunStarted
+from harness.core.events import (
+    FaultChanged,
+    Noted,
+    PhaseBegan,
+    RunEvent,
+    RunStarted,
+    ViolationNoticed,
+)
 from harness.core.faults import FaultRecord
 from harness.core.units import show_ms
+from harness.core.verdict import Verdict
 from reports.glyphs import Glyphs
 from reports.plain import fault_line
 from reports.progress import Progress
-from reports.words import clean, options_line, path_words, runtime_line, shorten, split_words, stamp
+from reports.words import (
+    clean,
+    noticed_words,
+    options_line,
+    path_words,
+    runtime_line,
+    shorten,
+    so_far,
+    split_words,
+    stamp,
+)
 
 BAR = 38
 PERIOD_S = 0.25
@@ -60,6 +78,8 @@ class LiveView:
                 self._on = True
             case Noted(at_ns, words):
                 self.line(f"{stamp(at_ns)}  {words}")
+            case ViolationNoticed(at_ns, noticed):
+                self.line(f"{stamp(at_ns)}  {noticed_words(noticed)}")
             case FaultChanged(at_ns, record) if record.error or (
                 record.ended_ns is not None and not (record.bit.holds and record.healed.holds)
             ):
@@ -137,13 +157,17 @@ def _figures(progress: Progress, glyphs: Glyphs) -> list[Text]:
     p50, p99 = progress.quantile(0.5), progress.quantile(0.99)
     third = Text("p50  -" if p50 is None else f"p50  {show_ms(p50)}")
     third.append("" if p99 is None else f"   p99 {show_ms(p99)}")
+    judged = []
+    if progress.so_far is not None and not progress.results:
+        style = "" if progress.so_far.verdict is Verdict.VALID else "bold red"
+        judged.append(Text(shorten(f"so far: {so_far(progress.so_far)}", 60), style=style))
     faults = [_fault(fault, progress, glyphs) for fault in _recent(progress)]
     checks = []
     for result in sorted(progress.results, key=lambda item: item.verdict, reverse=True)[:4]:
         mark = {"valid": "✓", "invalid": "✕", "unknown": "?"}[result.verdict.value]
         words = shorten(f"{mark} {result.checker} {result.verdict.value}", 44)
         checks.append(Text(glyphs.fit(words)))
-    return [first, second, third, *faults, *checks]
+    return [first, second, third, *judged, *faults, *checks]
 
 
 def _recent(progress: Progress) -> list[FaultRecord]:

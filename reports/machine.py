@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from harness.core.run import RunRecord
+from harness.core.run import Noticed, RunRecord
 from harness.core.values import show, thaw
 from harness.core.verdict import CheckResult
-from reports.model import report_path, tally
+from reports.model import Counts, report_path
 from reports.words import path_words
 
 
@@ -15,9 +15,10 @@ def json_line(record: RunRecord) -> str:
     """The last line of ``harness run --json``.
 
     Keys: ``verdict``, ``exit_code``, ``run``, ``seed`` (null for a foreign history), ``checkers``,
-    ``stats``, ``report``. Only ASCII, so no value can steer what shows it.
+    ``stats``, ``noticed`` (a violation that was seen while the run went on), ``digest`` (over all
+    that was recorded), ``report``. Only ASCII, so no value can steer what shows it.
     """
-    counts = tally(record.history.operations)
+    counts = Counts(*record.history.outcomes())
     faults = record.faults
     path = report_path(record)
     data = {
@@ -42,9 +43,21 @@ def json_line(record: RunRecord) -> str:
             },
             "duration_s": round(record.duration_ns / 1e9, 3),
         },
+        "noticed": None if record.noticed is None else _noticed(record.noticed),
+        "digest": record.digest or None,
         "report": None if path is None else path_words(path),
     }
     return json.dumps(data, ensure_ascii=True)
+
+
+def _noticed(noticed: Noticed) -> dict[str, object]:
+    return {
+        "operation": noticed.operation,
+        "key": None if noticed.key is None else show(noticed.key),
+        "returned_ns": noticed.returned_ns,
+        "noticed_ns": noticed.noticed_ns,
+        "stopped": noticed.stopped,
+    }
 
 
 def _checker(result: CheckResult) -> dict[str, object]:

@@ -21,7 +21,9 @@ from reports.words import (
     clean,
     count,
     counted,
+    noticed_words,
     path_words,
+    replay_command,
     run_command,
     shorten,
 )
@@ -58,11 +60,15 @@ BROKEN = {
 PROMISES = {
     "append": "every acknowledged element is in the list once, in one order for everybody",
     "counter": "a read counts every acknowledged addition, and none that was never asked for",
+    "leader-completeness": "what is committed never changes, and every later leader has it",
     "linearizable": "every operation takes effect at an instant between its call and its return",
     "liveness": "a healed cluster serves again",
+    "log-matching": "logs with the same entry at an index are the same up to it",
     "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
+    "monotonic-state": "term, vote, commit index and state never go back",
     "one-leader": "no term has two leaders",
     "set": "every acknowledged element is in every later read, and nothing that nobody added",
+    "state-machine-safety": "all nodes that applied the same entries have the same state",
 }
 """Checker → the promise it holds the system to, to complete "… promises that …"."""
 
@@ -161,8 +167,9 @@ def build(record: RunRecord) -> Report:
     """The model of a record."""
     judge, anomaly, others = _pick(record.results)
     operations = record.history.operations
-    counts = tally(operations)
-    starts = [operation.start for operation in operations]
+    counts = Counts(*record.history.outcomes())
+    # Only faults need them, and a long history that somebody recorded has none.
+    starts = [operation.start for operation in operations] if record.faults else []
     faults = tuple(
         FaultView(fault, tally(_called_during(operations, starts, (fault,))))
         for fault in record.faults
@@ -280,7 +287,10 @@ def _called_during(
 def _commands(record: RunRecord) -> tuple[Command, ...]:
     """Only commands that exist; a view leaves as many slots as there are."""
     plan, operations = record.plan, record.history.operations
-    run = [] if plan is None else [Command("Run again", run_command(plan))]
+    run = []
+    if plan is not None:
+        again = run_command(plan) if plan.follows else replay_command(record.folder)
+        run.append(Command("Run again", again))
     check = [Command("Check again", check_command(record.folder))] if operations else []
     return (*run, *check)
 
@@ -305,7 +315,8 @@ def _explanation(
             held = f"{name} is held to this: {promise}." if promise else ""
             known = anomaly is None or anomaly.kind == _what(record, judge, anomaly)
             kind = "" if anomaly is None or known else f"Found: {clean(anomaly.kind)}."
-            return tuple(item for item in (held, kind, *around) if item)
+            seen = "" if record.noticed is None else noticed_words(record.noticed)
+            return tuple(item for item in (held, kind, *around, seen) if item)
         case "valid":
             checks = ", ".join(clean(result.checker) for result in record.results) or "nothing"
             what = f"Checked: {checks}."

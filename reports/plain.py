@@ -7,6 +7,7 @@ from typing import TextIO
 from harness.core.events import (
     Checked,
     FaultChanged,
+    JudgedSoFar,
     NodesSampled,
     Noted,
     OperationEnded,
@@ -14,12 +15,21 @@ from harness.core.events import (
     RunEnded,
     RunEvent,
     RunStarted,
+    ViolationNoticed,
 )
 from harness.core.faults import FaultRecord
 from harness.core.units import SECOND
 from reports.glyphs import Glyphs
 from reports.progress import Progress
-from reports.words import clean, options_line, path_words, runtime_line, stamp
+from reports.words import (
+    clean,
+    noticed_words,
+    options_line,
+    path_words,
+    runtime_line,
+    so_far,
+    stamp,
+)
 
 HEARTBEAT_NS = 10 * SECOND
 
@@ -53,6 +63,10 @@ class PlainView:
                 self._timed(at_ns, fault_line(record))
             case Checked(at_ns, result):
                 self._timed(at_ns, f"{result.checker}: {result.verdict.value}, {result.reason}")
+            case ViolationNoticed(at_ns, noticed):
+                self._timed(at_ns, noticed_words(noticed))
+            case JudgedSoFar():
+                pass
             case OperationEnded(at_ns) | NodesSampled(at_ns):
                 if at_ns >= self._beat_ns:
                     self._heartbeat(at_ns, progress)
@@ -77,6 +91,8 @@ class PlainView:
             f"running  {progress.share:.0%}  {progress.total:,} ops  ok {progress.ok:,}"
             f"  failed {progress.fail:,}  unknown {progress.info:,}",
         )
+        if progress.so_far is not None:
+            self._timed(at_ns, f"so far   {so_far(progress.so_far)}")
 
 
 def fault_line(record: FaultRecord) -> str:

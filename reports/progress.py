@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.core.events import (
     Checked,
     FaultChanged,
+    JudgedSoFar,
     NodesSampled,
     OperationEnded,
     PhaseBegan,
@@ -39,6 +40,7 @@ class Progress:
     statuses: dict[str, NodeStatus] = field(default_factory=dict)
     faults: dict[str, FaultRecord] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
+    so_far: JudgedSoFar | None = None
     _latencies: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
     _answers: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
 
@@ -66,6 +68,8 @@ class Progress:
             case FaultChanged(at_ns, record):
                 self.at_ns = at_ns
                 self.faults[record.id] = record
+            case JudgedSoFar(at_ns):
+                self.at_ns, self.so_far = at_ns, event
             case Checked(at_ns, result):
                 self.at_ns = at_ns
                 self.results.append(result)

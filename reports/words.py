@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from harness.core.events import JudgedSoFar
 from harness.core.plan import Plan, RunSpec
-from harness.core.units import SECOND
+from harness.core.run import Noticed
+from harness.core.units import SECOND, show_ms
+from harness.core.verdict import Verdict
 
 LONGEST = 400
 """Characters of a single text that came from outside; what is longer ends in an ellipsis."""
@@ -47,6 +51,31 @@ def count(number: int) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 fault``, ``5 faults``."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def so_far(judged: JudgedSoFar) -> str:
+    """``no violation in 1,234 operations (0.8 s behind)``."""
+    match judged.verdict:
+        case Verdict.INVALID:
+            return "a violation"
+        case Verdict.UNKNOWN:
+            return f"unknown: {shorten(judged.limit or 'a limit was reached', 60)}"
+        case Verdict.VALID:
+            behind = judged.behind_ns / SECOND
+            late = f" ({behind:.1f} s behind)" if behind >= 0.05 else ""
+            return f"no violation in {counted(judged.checked, 'operation')}{late}"
+
+
+def noticed_words(noticed: Noticed) -> str:
+    """When a violation was seen, and what came of it."""
+    late = show_ms(max(0, noticed.noticed_ns - noticed.returned_ns))
+    seen = (
+        f"operation {noticed.operation}, which returned at {instant(noticed.returned_ns)}, "
+        f"noticed {late} later"
+    )
+    if noticed.stopped:
+        return f"The load was stopped at the first violation: {seen}."
+    return f"A violation was seen while the run went on: {seen}."
 
 
 def instant(at_ns: int, *, timed: bool = True) -> str:
@@ -102,11 +131,21 @@ def check_command(folder: Path) -> str:
     return clean(f"harness check {shlex.quote(path_words(folder))}")
 
 
+def replay_command(folder: Path) -> str:
+    """Runs the plan in a folder again: for one that no command makes."""
+    return clean(f"harness replay {shlex.quote(path_words(folder))}")
+
+
 def run_command(plan: Plan) -> str:
-    """The command that repeats a run: same seed, same choices; defaults are left out."""
-    spec, usual = plan.spec, RunSpec()
+    """The command that repeats a run, on the runtime that it had."""
+    return spec_command(replace(plan.spec, runtime=plan.runtime))
+
+
+def spec_command(spec: RunSpec) -> str:
+    """The command that runs a spec: same seed, same choices; defaults are left out."""
+    usual = RunSpec()
     words = ["harness", "run", "--target", spec.target, "--workload", spec.workload]
-    words += ["--nemesis", ",".join(spec.nemeses) or "none", "--runtime", plan.runtime]
+    words += ["--nemesis", ",".join(spec.nemeses) or "none", "--runtime", spec.runtime]
     for bug in spec.bugs:
         words += ["--bug", bug]
     optional = (
@@ -134,6 +173,8 @@ def run_command(plan: Plan) -> str:
     for flag, value, needed in optional:
         if needed:
             words += [flag, value]
+    if spec.keep_going:
+        words.append("--keep-going")
     words += ["--seed", str(spec.seed)]
     return clean(shlex.join(words))
 

@@ -16,8 +16,11 @@ from harness.cli.check import check_command
 from harness.cli.clean import clean_command
 from harness.cli.doctor import doctor_command
 from harness.cli.list import list_command
+from harness.cli.replay import replay_command
 from harness.cli.report import report_command
 from harness.cli.run import run_command
+from harness.cli.shrink import shrink_command
+from harness.cli.zoo import zoo_command
 from harness.core.errors import HarnessError
 from harness.core.verdict import ExitCode
 
@@ -46,6 +49,9 @@ for command in (
     run_command,
     check_command,
     report_command,
+    replay_command,
+    shrink_command,
+    zoo_command,
     list_command,
     doctor_command,
     clean_command,

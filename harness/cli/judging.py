@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.check.adequacy import ending
-from harness.check.catalogue import MODELS, parse_model
+from harness.check.catalogue import known, parse_model
 from harness.check.checkers import CHECKERS, LinearizabilityCheck
 from harness.core.errors import UsageError
 from harness.core.operations import History
@@ -74,18 +74,16 @@ def _judge_file(path: Path, choices: Choices) -> Judged:
         known = parse_model(model)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    for operation in history.operations:
-        if operation.call.f not in known.functions:
+    for f, index in history.called().items():
+        if f not in known.functions:
             names = ", ".join(sorted(known.functions))
             raise UsageError(
-                f"{path}: event {operation.index} is a {operation.call.f!r}, but model "
-                f"{model} has only: {names}"
+                f"{path}: event {index} is a {f!r}, but model {model} has only: {names}"
             )
     evidence = Evidence(history=history, nodes=recorded.header.nodes, model=model)
     results, check_ms, explain_ms = _run(
         [LinearizabilityCheck(engine=choices.engine)], evidence, choices
     )
-    times = [operation.end or operation.start for operation in history.operations]
     record = RunRecord(
         folder=path,
         plan=None,
@@ -94,7 +92,7 @@ def _judge_file(path: Path, choices: Choices) -> Judged:
         faults=(),
         results=results,
         ending=_ending_of_file(results),
-        duration_ns=max(times, default=0),
+        duration_ns=history.until_ns(),
     )
     return Judged(path, record, model, recorded.format, check_ms, explain_ms)
 
@@ -103,10 +101,12 @@ def _judge_run(path: Path, choices: Choices) -> Judged:
     if not is_run_folder(path):
         raise UsageError(f"{path}: not the folder of a run (it has no plan.json)")
     record = load_run(path)
-    evidence = load_evidence(path)
+    evidence = load_evidence(path, record)
     if choices.model is not None:
         parse_model(choices.model)
         evidence = replace(evidence, model=choices.model)
+        # What was noticed while it ran was noticed with another model.
+        record = replace(record, noticed=None)
     names = load_meta(path).checkers or ("linearizable",)
     unknown = [name for name in names if name not in CHECKERS]
     if unknown:
@@ -127,12 +127,26 @@ def _with_engine(checker: Checker, engine: str) -> Checker:
     return checker
 
 
+def run_checks(
+    checkers: Sequence[Checker],
+    evidence: Evidence,
+    limits: Limits,
+    told: Callable[[CheckResult], None] = lambda _: None,
+) -> tuple[CheckResult, ...]:
+    """Every checker's word, told as it comes."""
+    results: list[CheckResult] = []
+    for checker in checkers:
+        results.append(checker.check(evidence, limits))
+        told(results[-1])
+    return tuple(results)
+
+
 def _run(
     checkers: Sequence[Checker], evidence: Evidence, choices: Choices
 ) -> tuple[tuple[CheckResult, ...], float, float]:
     """Results, and the milliseconds of deciding and of explaining."""
     began = time.perf_counter()
-    results = tuple(checker.check(evidence, choices.limits) for checker in checkers)
+    results = run_checks(checkers, evidence, choices.limits)
     took_ms = (time.perf_counter() - began) * 1e3
     told = (result.figures.get("explain_ms") for result in results)
     explain_ms = sum(float(ms) for ms in told if isinstance(ms, int | float))
@@ -171,13 +185,13 @@ def infer_model(path: Path, history: History) -> str:
     Raises:
         UsageError: several fit, or none; the line lists what there is.
     """
-    seen = frozenset(operation.call.f for operation in history.operations)
+    seen = frozenset(history.called())
     for model, functions in _SIGNATURES:
         if seen <= functions:
             return model
     names = ", ".join(sorted(seen))
     raise UsageError(
-        f"{path}: which model has {names}? Name it with --model (there are: {', '.join(MODELS)})"
+        f"{path}: which model has {names}? Name it with --model (there are: {', '.join(known())})"
     )
 
 

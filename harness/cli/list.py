@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from harness.check.catalogue import MODELS
+from harness.check.catalogue import MODELS, strangers
 from harness.cli import registry
 from harness.core.errors import HarnessError
 from harness.core.verdict import ExitCode
@@ -52,6 +52,8 @@ def _models() -> Iterator[Row]:
         yield name, entry.words
         for option, words in entry.options.items():
             yield f"  {option}=…", words
+    for name, point in sorted(strangers().items()):
+        yield name, f"another package's: {point.value}"
 
 
 def _bugs() -> Iterator[Row]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
-from harness import __version__
 from harness.cli import registry
+from harness.cli.versions import versions
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultStep
 from harness.core.plan import Plan, RunSpec, node_names
@@ -102,10 +100,7 @@ def make_plan(spec: RunSpec, picked: Picked, nemeses: Mapping[str, Nemesis]) -> 
     Raises:
         EnvironmentFailure: the runtime cannot do one of the faults; nothing was started.
     """
-    for name, nemesis in nemeses.items():
-        lacks = picked.runtime.lacks(nemesis.capability)
-        if lacks:
-            raise EnvironmentFailure(f"nemesis {name} cannot work here: {lacks}")
+    can_do(picked, nemeses)
     return Plan(
         spec=spec,
         runtime=picked.runtime.name,
@@ -114,6 +109,18 @@ def make_plan(spec: RunSpec, picked: Picked, nemeses: Mapping[str, Nemesis]) -> 
         versions=versions(),
         notes=(f"runtime {picked.why}",),
     )
+
+
+def can_do(picked: Picked, nemeses: Mapping[str, Nemesis]) -> None:
+    """Nothing, if the runtime can do every fault.
+
+    Raises:
+        EnvironmentFailure: it cannot; the message says which and why.
+    """
+    for name, nemesis in nemeses.items():
+        lacks = picked.runtime.lacks(nemesis.capability)
+        if lacks:
+            raise EnvironmentFailure(f"nemesis {name} cannot work here: {lacks}")
 
 
 def make_target(spec: RunSpec) -> Target:
@@ -147,19 +154,3 @@ def make_parts(
 ) -> Parts:
     """Everything the engine is handed."""
     return Parts(picked.runtime, target, make_workload(spec), nemeses)
-
-
-def versions() -> dict[str, str]:
-    """What this run was made with."""
-    named = {
-        "quorum-harness": __version__,
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-    }
-    for package in ("docker", "msgspec"):
-        try:
-            named[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return named

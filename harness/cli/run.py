@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from harness.cli import planning
+from harness.cli.many import run_many
 from harness.cli.options import Milliseconds, Time, read_config
 from harness.cli.session import run_once
+from harness.cli.swarm import swarm
+from harness.cli.trial import is_simulated, prepare
 from harness.core.errors import UsageError
 from harness.core.plan import RunSpec
 from harness.core.verdict import ExitCode, worst_exit
@@ -31,7 +35,10 @@ from reports.annotations import emit
     "or none.",
 )
 @click.option(
-    "--runtime", default="auto", show_default=True, help="Where nodes live: auto, docker, netns."
+    "--runtime",
+    default="auto",
+    show_default=True,
+    help="Where nodes live: auto, docker, netns, sim.",
 )
 @click.option("--nodes", type=click.IntRange(1, 9), default=5, show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 500), default=10, show_default=True)
@@ -78,7 +85,24 @@ from reports.annotations import emit
     help="A TOML file with these options as keys.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option("--test-count", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="A violation that is seen while a run goes on ends neither it nor further runs.",
+)
+@click.option(
+    "--test-count",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="So many seeds, one after the other; in simulation over all cores.",
+)
+@click.option(
+    "--swarm",
+    "swarming",
+    is_flag=True,
+    help="Each seed draws its own part of the nemeses, cluster size, rate, time-outs, workload.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The last line is one JSON object.")
 def run_command(
     target: str,
@@ -96,7 +120,9 @@ def run_command(
     election_timeout: tuple[int, ...],
     firewall: str,
     out: Path,
+    keep_going: bool,
     test_count: int,
+    swarming: bool,
     as_json: bool,
 ) -> int:
     """Start a cluster, drive it, hurt it, and judge what it promised."""
@@ -107,36 +133,42 @@ def run_command(
             f"--election-timeout takes a range (two numbers) or a number for each of {nodes} nodes"
         )
     names = tuple(name.strip() for name in nemesis.split(",") if name.strip())
-    first = seed if seed is not None else secrets.randbelow(10**7)
+    spec = RunSpec(
+        target=target,
+        workload=workload,
+        nemeses=() if names == ("none",) else names,
+        runtime=runtime,
+        nodes=nodes,
+        concurrency=concurrency,
+        rate=rate,
+        time_limit_s=time_limit,
+        operation_timeout_s=operation_timeout,
+        recovery_timeout_s=recovery_timeout,
+        seed=seed if seed is not None else secrets.randbelow(10**7),
+        bugs=bug,
+        firewall=firewall,
+        election_timeout_ms=election_timeout,
+        keep_going=keep_going,
+    )
+    # Whatever was typed is checked before anything is started or written.
+    _, parts = prepare(spec)
+    specs = [replace(spec, seed=spec.seed + number) for number in range(test_count)]
+    if swarming:
+        specs = [swarm(item) for item in specs]
+    if len(specs) > 1 and is_simulated(parts):
+        return run_many(specs, out, keep_going=keep_going, as_json=as_json)
+    return _one_after_the_other(specs, out, keep_going=keep_going, as_json=as_json)
+
+
+def _one_after_the_other(
+    specs: Sequence[RunSpec], out: Path, *, keep_going: bool, as_json: bool
+) -> ExitCode:
     records = []
-    for number in range(test_count):
-        spec = RunSpec(
-            target=target,
-            workload=workload,
-            nemeses=() if names == ("none",) else names,
-            runtime=runtime,
-            nodes=nodes,
-            concurrency=concurrency,
-            rate=rate,
-            time_limit_s=time_limit,
-            operation_timeout_s=operation_timeout,
-            recovery_timeout_s=recovery_timeout,
-            seed=first + number,
-            bugs=bug,
-            firewall=firewall,
-            election_timeout_ms=election_timeout,
-        )
-        # Whatever was typed is checked before anything is started or written.
-        made_target = planning.make_target(spec)
-        planning.make_workload(spec)
-        nemeses = planning.make_nemeses(spec.nemeses)
-        planning.make_schedule(spec, nemeses)
-        picked = planning.pick_runtime(spec.runtime)
-        plan = planning.make_plan(spec, picked, nemeses)
-        parts = planning.make_parts(spec, picked, nemeses, made_target)
-        record = run_once(plan, parts, out)
-        records.append(record)
-        if record.ending.exit_code is ExitCode.INTERRUPTED:
+    for spec in specs:
+        records.append(run_once(*prepare(spec), out))
+        if records[-1].ending.exit_code is ExitCode.INTERRUPTED:
+            break
+        if records[-1].ending.exit_code is ExitCode.VIOLATION and not keep_going:
             break
     emit(records, sys.stdout, os.environ)
     if as_json:

@@ -10,23 +10,38 @@ import secrets
 import shutil
 import signal
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import reports
 from harness.check.adequacy import ending
 from harness.check.checkers import CHECKERS
+from harness.cli.following import Follower, Inline, judged_live
+from harness.cli.judging import run_checks
+from harness.core.clock import Timekeeper
 from harness.core.errors import HarnessError
-from harness.core.events import Checked, Noted, PhaseBegan, RunEnded, RunEvent, RunStarted
+from harness.core.events import (
+    Checked,
+    Noted,
+    PhaseBegan,
+    RunEnded,
+    RunEvent,
+    RunStarted,
+    Subscriber,
+    ViolationNoticed,
+)
 from harness.core.faults import FaultRecord
 from harness.core.operations import Event
 from harness.core.plan import Plan
 from harness.core.protocols import Limits, NodeStatus, Workload
-from harness.core.run import Ending, RunRecord
+from harness.core.run import RunRecord
+from harness.core.simulation import BringsLoop
 from harness.core.verdict import CheckResult
 from harness.engine import Outcome, Parts, conduct
+from harness.store.digest import digest
+from harness.store.layout import HISTORY
 from harness.store.load import load_evidence, load_run
 from harness.store.run import RunFolder
 from reports.console import Console
@@ -41,6 +56,7 @@ class FolderRecorder:
 
     folder: RunFolder
     workload: Workload
+    watch: Follower | Inline | None = None
 
     def begin(self, origin_ns: int) -> None:
         """Run time zero."""
@@ -49,6 +65,8 @@ class FolderRecorder:
     def event(self, event: Event) -> None:
         """A call or a completion."""
         self.folder.event(event)
+        if self.watch is not None:
+            self.watch.event(event)
 
     def fault(self, record: FaultRecord) -> None:
         """A fault began, or ended."""
@@ -61,31 +79,44 @@ class FolderRecorder:
 
 def run_once(plan: Plan, parts: Parts, out: Path) -> RunRecord:
     """Runs ``plan`` and shows it; returns all that is known of it."""
-    folder = RunFolder.create(out, plan.spec)
-    folder.save_plan(plan)
     console = Console()
     try:
-        console(RunStarted(plan, folder.path))
-        outcome, trouble = _conduct(plan, parts, folder, console)
-        tidy_homes(folder.nodes)
-        results, how = _judge(parts.workload, folder, outcome, trouble, console)
-        folder.save_ending(how, results)
-        record = load_run(folder.path)
-        reports.write(record, folder.path)
-        console(RunEnded(how, results, folder.path))
+        record = run_quietly(plan, parts, out, console)
+        reports.write(record, record.folder)
+        console(RunEnded(record.ending, record.results, record.folder))
         console.finish(record)
     finally:
         console.close()
+    return record
+
+
+def run_quietly(
+    plan: Plan,
+    parts: Parts,
+    out: Path,
+    told: Subscriber = lambda _event: None,
+    checkers: Sequence[str] | None = None,
+) -> RunRecord:
+    """Runs ``plan`` and judges it, without a report; only these ``checkers``, if they are given."""
+    folder = RunFolder.create(out, plan.spec)
+    folder.save_plan(plan)
+    try:
+        told(RunStarted(plan, folder.path))
+        outcome, trouble = _conduct(plan, parts, folder, told)
+        tidy_homes(folder.nodes)
+        names = parts.workload.checkers if checkers is None else checkers
+        record = _judge(names, folder, outcome, trouble, told)
+        folder.save_ending(record.ending, record.results, record.digest)
+    finally:
         folder.close()
     return record
 
 
 def _conduct(
-    plan: Plan, parts: Parts, folder: RunFolder, console: Console
+    plan: Plan, parts: Parts, folder: RunFolder, told: Subscriber
 ) -> tuple[Outcome, BaseException | None]:
     """Runs the engine; what ended it early comes back as the second part."""
     outcome = Outcome()
-    recorder = FolderRecorder(folder, parts.workload)
 
     def keep(event: RunEvent) -> None:
         match event:
@@ -93,25 +124,31 @@ def _conduct(
                 folder.phase(at_ns, phase)
             case Noted(_, words):
                 folder.note(words)
+            case ViolationNoticed(_, noticed):
+                folder.noticed(noticed)
 
     async def run() -> None:
         # SIGTERM means what Ctrl-C means: heal, clean up, save.
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        watch = _watch(plan, parts.workload, folder)
         await conduct(
             plan,
             parts,
-            recorder,
+            FolderRecorder(folder, parts.workload, watch),
             folder.nodes,
             run_id=secrets.token_hex(4),
-            subscribers=(keep, console),
+            subscribers=(keep, told),
             outcome=outcome,
+            watch=watch,
         )
 
     trouble: BaseException | None = None
     try:
-        asyncio.run(run())
+        own = parts.runtime.new_loop if isinstance(parts.runtime, BringsLoop) else None
+        with asyncio.Runner(loop_factory=own) as runner:
+            runner.run(run())
     except (KeyboardInterrupt, asyncio.CancelledError, HarnessError) as error:
         trouble = error
     except Exception as error:
@@ -121,26 +158,39 @@ def _conduct(
     return outcome, trouble
 
 
+def _watch(plan: Plan, workload: Workload, folder: RunFolder) -> Follower | Inline | None:
+    """The search while the run goes on: in this process only where its time is simulated."""
+    model = judged_live(workload)
+    if model is None:
+        return None
+    if isinstance(asyncio.get_running_loop(), Timekeeper):
+        return Inline(model, plan.spec.keep_going)
+    return Follower(folder.path / HISTORY, model, plan.spec.keep_going)
+
+
 def _judge(
-    workload: Workload,
+    checkers: Sequence[str],
     folder: RunFolder,
     outcome: Outcome,
     trouble: BaseException | None,
-    console: Console,
-) -> tuple[tuple[CheckResult, ...], Ending]:
+    told: Subscriber,
+) -> RunRecord:
     """Judges what is in the folder, the same bytes that `harness check` will read."""
-    console(PhaseBegan(outcome.duration_ns, "check"))
+    told(PhaseBegan(outcome.duration_ns, "check"))
     record = load_run(folder.path)
-    results: list[CheckResult] = []
+    results: tuple[CheckResult, ...] = ()
     if outcome.origin_ns is not None:
-        evidence = load_evidence(folder.path)
-        for name in workload.checkers:
-            results.append(CHECKERS[name].check(evidence, Limits()))
-            console(Checked(outcome.duration_ns, results[-1]))
+        evidence = load_evidence(folder.path, record)
+        results = run_checks(
+            [CHECKERS[name] for name in checkers],
+            evidence,
+            Limits(),
+            lambda result: told(Checked(outcome.duration_ns, result)),
+        )
     if outcome.liveness is not None:
-        results.append(outcome.liveness)
-    how = ending(record, tuple(results), trouble)
-    return tuple(results), how
+        results = (*results, outcome.liveness)
+    how = ending(record, results, trouble)
+    return replace(record, results=results, ending=how, digest=digest(folder.path))
 
 
 def tidy_homes(nodes: Path) -> None:

@@ -17,6 +17,7 @@ import reports
 from harness.core.events import (
     Checked,
     FaultChanged,
+    JudgedSoFar,
     NodesSampled,
     Noted,
     OperationEnded,
@@ -24,13 +25,14 @@ from harness.core.events import (
     RunEnded,
     RunEvent,
     RunStarted,
+    ViolationNoticed,
 )
 from harness.core.faults import Proof
 from harness.core.protocols import NodeStatus
-from harness.core.run import Ending, RunRecord
+from harness.core.run import Ending, Noticed, RunRecord
 from harness.core.units import SECOND
-from harness.core.verdict import ExitCode
-from reports import live
+from harness.core.verdict import ExitCode, Verdict
+from reports import html, junit, live, machine
 from reports.console import Console
 from reports.glyphs import ASCII, UNICODE
 from reports.plain import fault_line, guarded
@@ -281,3 +283,53 @@ def test_json_line() -> None:
     assert foreign["seed"] is None
     assert foreign["report"] is None
     assert reports.json_line(records.hostile()).isascii()
+
+
+JUDGED = JudgedSoFar(5 * SECOND, Verdict.VALID, checked=1234, behind_ns=800_000_000)
+NOTICED = Noticed(432, "k\x1b[2J", 5 * SECOND, 6 * SECOND, stopped=True)
+
+
+def test_a_heartbeat_says_the_verdict_so_far_and_a_violation_is_a_line_at_once() -> None:
+    stream = Utf8()
+    console = Console(stream, env={})
+    for event in (
+        RunStarted(PLAN, FOLDER),
+        JUDGED,
+        NodesSampled(10 * SECOND, ()),
+        ViolationNoticed(11 * SECOND, NOTICED),
+    ):
+        console(event)
+    assert stream.getvalue().splitlines()[-2:] == [
+        "00:10.000  so far   no violation in 1,234 operations (0.8 s behind)",
+        "00:11.000  The load was stopped at the first violation: operation 432, which returned at "
+        "5.000 s, noticed 1.0 s later.",
+    ]
+
+
+def test_the_panel_says_the_verdict_so_far_until_there_is_a_verdict() -> None:
+    progress = Progress()
+    progress.see(JUDGED)
+    terminal = Terminal(file=io.StringIO(), width=120)
+    with terminal.capture() as capture:
+        terminal.print(live.panel(progress, UNICODE))
+    assert "so far: no violation in 1,234 operations (0.8 s behind)" in capture.get()
+    progress.see(Checked(6 * SECOND, records.valid().results[0]))
+    with terminal.capture() as capture:
+        terminal.print(live.panel(progress, UNICODE))
+    assert "so far" not in capture.get()
+
+
+def test_the_last_block_junit_and_json_say_where_it_was_stopped() -> None:
+    record = replace(records.stale_read(), noticed=NOTICED)
+    stream = Utf8()
+    Console(stream, env={}).finish(record)
+    words = "The load was stopped at the first violation: operation 432"
+    for text in (stream.getvalue(), junit.render(record), html.render(record)):
+        assert words in " ".join(text.split())
+    assert json.loads(machine.json_line(record))["noticed"] == {
+        "operation": 432,
+        "key": "'k\\x1b[2J'",
+        "returned_ns": 5 * SECOND,
+        "noticed_ns": 6 * SECOND,
+        "stopped": True,
+    }

@@ -9,18 +9,23 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.core.events import JudgedSoFar
+from harness.core.run import Noticed
+from harness.core.verdict import Verdict
 from reports.words import (
     check_command,
     clean,
     counted,
     instant,
     joined,
+    noticed_words,
     numeral,
     options_line,
     path_words,
     run_command,
     runtime_line,
     shorten,
+    so_far,
     span,
     split_words,
     stamp,
@@ -116,3 +121,22 @@ def test_first_lines() -> None:
     quick = replace(PLAN, spec=replace(PLAN.spec, rate=0.0, nemeses=(), bugs=()))
     assert "no faults" in options_line(quick)
     assert "as fast as it goes" in options_line(quick)
+
+
+def test_the_verdict_so_far_in_words() -> None:
+    judged = JudgedSoFar(9, Verdict.VALID, checked=1234, behind_ns=800_000_000)
+    assert so_far(judged) == "no violation in 1,234 operations (0.8 s behind)"
+    assert so_far(replace(judged, behind_ns=0)) == "no violation in 1,234 operations"
+    undecided = replace(judged, verdict=Verdict.UNKNOWN, limit="5 s of time\x1b[2J")
+    assert so_far(undecided) == "unknown: 5 s of time\\x1b[2J"
+    assert so_far(replace(judged, verdict=Verdict.INVALID)) == "a violation"
+
+
+def test_a_noticed_violation_in_words() -> None:
+    noticed = Noticed(432, "k", 2_251_000_000, 2_481_000_000, stopped=True)
+    assert noticed_words(noticed) == (
+        "The load was stopped at the first violation: "
+        "operation 432, which returned at 2.251 s, noticed 230 ms later."
+    )
+    going = noticed_words(replace(noticed, stopped=False))
+    assert going.startswith("A violation was seen while the run went on: operation 432")
