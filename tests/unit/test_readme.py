@@ -33,9 +33,20 @@ def test_the_python_of_the_readme_runs(
     writer.write(Invoke(2, 2, "n1", 30, Call("read", "k1")))
     writer.write(Complete(3, 2, 40, Completion(Outcome.OK, None)))
     writer.close()
-    (python,) = [block for block in blocks() if "from harness.check import" in block]
+    (python,) = [block for block in blocks() if "read_history(" in block]
     exec(compile(python, "README.md", "exec"), {})
     assert "INVALID" in capsys.readouterr().out
+
+
+def test_the_model_of_the_readme_judges(capsys: pytest.CaptureFixture[str]) -> None:
+    (python,) = [block for block in blocks() if "Model(" in block]
+    made: dict[str, object] = {}
+    exec(compile(python, "README.md", "exec"), made)
+    said = capsys.readouterr().out
+    assert said.startswith(python.partition("# ")[2].partition("…")[0])
+    assert "it held 10" in said
+    definition = python[python.index("def step") : python.index("deposit, withdraw =")]
+    assert len([line for line in definition.splitlines() if line.strip()]) < 25
 
 
 def test_every_command_of_the_readme_exists() -> None:
