@@ -223,6 +223,34 @@ def _bag_answer(rng: random.Random, state: State, f: str, value: Value) -> Answe
     return _ok(state[:place] + state[place + 1 :], state[place]) if state else _ok(state)
 
 
+def _unique_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    match rng.randrange(6):
+        case 0 | 1:
+            return "read", None
+        case 2 | 3:
+            return "write", number
+        case _:
+            return "cas", (number - rng.randrange(1, 4), number)
+
+
+def _unique_queue_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("dequeue", None) if rng.random() < 0.5 else ("enqueue", number)
+
+
+def _unique_set_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("read", None) if rng.random() < 0.4 else ("add", number)
+
+
+def _near(rng: random.Random, value: Value) -> Value:
+    near = value + rng.choice([-2, -1, 1, 3]) if isinstance(value, int) else 0
+    return near if near >= 10 else 0
+
+
+def _hasty_answer(rng: random.Random, state: State, f: str, value: Value) -> Answer:
+    """A queue that now and then does not keep the order."""
+    return (_bag_answer if rng.random() < 0.1 else _fifo_answer)(rng, state, f, value)
+
+
 def _lock_ask(rng: random.Random, number: int) -> tuple[str, Value]:
     return rng.choice(["acquire", "release"]), None
 
@@ -302,9 +330,22 @@ SUBJECTS: Mapping[str, Subject] = {
         Subject("multi-register", _txn_ask, _txn_answer, _txn_wrong, ()),
     )
 }
+UNIQUE: Mapping[str, Subject] = {
+    subject.model: subject
+    for subject in (
+        Subject(
+            "cas-register:initial=0,failed_cas=ignored", _unique_ask, _register_answer, _near, 0
+        ),
+        Subject("set", _unique_set_ask, _set_answer, _list_wrong, frozenset()),
+        Subject("fifo-queue", _unique_queue_ask, _hasty_answer, _near, ()),
+        Subject("unordered-queue", _unique_queue_ask, _bag_answer, _near, ()),
+    )
+}
+"""Clients that put in each value once: what monitors decide."""
 EXTRA: Sequence[Subject] = (
     Subject("kv-append", _put_list_ask, _list_answer, _list_wrong, ()),
     Subject("kv-append", _text_ask, _text_answer, _letters, ""),
+    *UNIQUE.values(),
 )
 
 # -- histories ----------------------------------------------------------------------------------

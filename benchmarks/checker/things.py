@@ -29,7 +29,7 @@ class Register:
 
     def ask(self, rng: random.Random, number: int, _process: int) -> Call:
         """Half reads; the rest writes and, if so, cas."""
-        if not self.begun:
+        if self.values and not self.begun:
             self.begun = True
             return Call("write", None, FIRST)
         value: Value = number if not self.values else rng.randrange(self.values)

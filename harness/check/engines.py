@@ -9,6 +9,7 @@ from typing import TypeAlias
 from harness.check.antichain import BEAMS, Found, attempt, search
 from harness.check.limits import Budget
 from harness.check.models import Kind
+from harness.check.monitors import Decided, monitored
 from harness.check.native import Native, available
 from harness.check.problem import Problem
 from harness.check.wgl import Walk, wgl
@@ -63,6 +64,20 @@ def _walked(walk: Walk) -> Solution:
     return Solution(walk.order, walk.blocked if walk.order is None else None, walk.steps, 1)
 
 
+def _decided(problem: Problem, known: Decided) -> Solution:
+    return Solution(known.order, known.dead, len(problem.classes), 1)
+
+
+def by_monitor(problem: Problem, budget: Budget) -> Solution:
+    """Where the precondition of a monitor holds, that; the antichain elsewhere.
+
+    Raises:
+        LimitReached: the budget is used up.
+    """
+    known = monitored(problem, budget)
+    return by_antichain(problem, budget) if known is None else _decided(problem, known)
+
+
 def declared(problem: Problem) -> bool:
     """Is nothing asked of the model: does each class say itself what it allows and makes?"""
     return _ASKS.isdisjoint(problem.kinds)
@@ -71,21 +86,32 @@ def declared(problem: Problem) -> bool:
 _ASKS = frozenset({int(Kind.LOOKS), int(Kind.TOTAL), int(Kind.OTHER)})
 
 
-def order_of_attempts(asks: bool, lost_moves: int) -> tuple[tuple[str, int], ...]:
+def order_of_attempts(
+    asks: bool, lost_moves: int, *, monitored: bool
+) -> tuple[tuple[str, int], ...]:
     """What to try, one after the other, until something decides: ``beams`` up to a number of them,
-    or a ``walk`` with a patience. All beams come last.
+    a ``walk`` with a patience, or the object's ``monitor``. All beams come last.
 
     Each finds what another would look for in vain. Narrow beams are the quickest there is where
     nothing is asked of the model, and they refute what a walk cannot. A walk finds orders among
     many unanswered cas of few values, of which the antichain carries far too many; and it goes
-    first where what would keep configurations few is not known (queues, lists, sets).
+    first where what would keep configurations few is not known (queues, lists, sets). A monitor
+    takes no longer for hard histories than for easy ones: it goes first for objects that have one
+    of their own, and for registers, of which most are easy, after a glance.
     """
+    if monitored:
+        return (("monitor", 0), ("walk", PATIENCE), ("walk", LONG_PATIENCE), ("walk", 256))
     if asks:
         return (("walk", PATIENCE),)
     if lost_moves >= MANY_MOVES:
-        return (("walk", LONG_PATIENCE),)
-    glance = (("beams", GLANCE), ("walk", LONG_PATIENCE))
-    return (("walk", PATIENCE), *glance) if lost_moves else glance
+        return (("walk", LONG_PATIENCE), ("monitor", 0))
+    glance = (("beams", 1), ("monitor", 0), ("beams", GLANCE), ("walk", LONG_PATIENCE))
+    return (("walk", 2 * PATIENCE), *glance) if lost_moves else glance
+
+
+def _attempts(problem: Problem, lost_moves: int) -> tuple[tuple[str, int], ...]:
+    own = problem.table.model.monitor is not None
+    return order_of_attempts(not declared(problem), lost_moves, monitored=own)
 
 
 def scouted(problem: Problem, budget: Budget) -> Solution:
@@ -97,8 +123,12 @@ def scouted(problem: Problem, budget: Budget) -> Solution:
     kinds, moves = problem.kinds, int(Kind.MOVES)
     lost = zip(problem.classes, problem.returned, strict=True)
     lost_moves = sum(not returned and kinds[cls] == moves for cls, returned in lost)
-    for what, much in order_of_attempts(not declared(problem), lost_moves):
-        if what == "beams":
+    for what, much in _attempts(problem, lost_moves):
+        if what == "monitor":
+            known = monitored(problem, budget)
+            if known is not None:
+                return _decided(problem, known)
+        elif what == "beams":
             found = attempt(problem, budget, BEAMS[:much])
             if found is not None:
                 return _solved(problem, found)
@@ -126,8 +156,12 @@ def by_native(problem: Problem, budget: Budget) -> Solution:
         UsageError: there is no native core.
     """
     core = Native(problem)
-    for what, much in order_of_attempts(not declared(problem), core.lost_moves()):
-        if what == "beams":
+    for what, much in _attempts(problem, core.lost_moves()):
+        if what == "monitor":
+            known = monitored(problem, budget)
+            if known is not None:
+                return _decided(problem, known)
+        elif what == "beams":
             swept = core.search(budget, 0, much)
             if swept.order is not None or swept.dead is not None:
                 return Solution(swept.order, swept.dead, swept.visited, swept.widest)
@@ -144,6 +178,7 @@ ENGINES: Mapping[str, Engine] = {
     "python": scouted,
     "native": by_native,
     "antichain": by_antichain,
+    "monitor": by_monitor,
     "wgl": by_wgl,
 }
 """``auto`` is native where that is there, python elsewhere."""

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
 
 from harness.core.operations import MISMATCH, Call, Operation, Outcome
 from harness.core.values import Value, show
+
+if TYPE_CHECKING:
+    from harness.check.monitors.intervals import Decide
+    from harness.check.problem import Problem
 
 State: TypeAlias = Hashable
 """What the object is at one instant. Equal states must behave equally."""
@@ -176,6 +180,9 @@ class Model:
             as it would have been if only these values existed. A legal order of a history stays
             one when every operation is restricted to some values, and what brings others left out.
         answer: what an operation would have returned in a state, in words (default: the state).
+        monitor: decides histories of unique values in polynomial time; see
+            :mod:`harness.check.monitors`. What is made of reads, writes and compare-and-set alone
+            needs none of its own.
     """
 
     name: str
@@ -192,6 +199,7 @@ class Model:
     traffic: Callable[[Action], Traffic] = no_traffic
     restrict: Callable[[Operation, Set[Value]], Operation] | None = None
     answer: Callable[[State], str] | None = None
+    monitor: Callable[[Problem], Decide | None] | None = None
 
 
 def only(operation: Operation, values: Set[Value]) -> Operation:

@@ -22,6 +22,8 @@ from harness.check.models import (
     longest,
     only,
 )
+from harness.check.monitors.queues import bag, fifo
+from harness.check.monitors.sets import growing_set
 from harness.core.operations import Operation, Outcome
 from harness.core.values import Value, show
 
@@ -155,6 +157,7 @@ def grow_set(name: str) -> Model:
         describe=_show_set,
         traffic=_set_traffic,
         restrict=only,
+        monitor=growing_set,
     )
 
 
@@ -315,6 +318,7 @@ def fifo_queue(name: str) -> Model:
         describe=_show_list,
         traffic=_queue_traffic,
         answer=lambda state: show(state[0] if isinstance(state, tuple) and state else None),
+        monitor=fifo,
     )
 
 
@@ -356,6 +360,7 @@ def unordered_queue(name: str) -> Model:
         commutes=True,
         describe=_show_list,
         traffic=_queue_traffic,
+        monitor=bag,
     )
 
 

@@ -40,11 +40,11 @@ class Table:
     through the model's ``project`` first, so states that this history cannot tell apart are one.
     """
 
-    __slots__ = ("_actions", "_ids", "_model", "_project", "_rows", "states")
+    __slots__ = ("_ids", "_project", "_rows", "actions", "model", "states")
 
     def __init__(self, model: Model, actions: Sequence[Action]) -> None:
-        self._model = model
-        self._actions = actions
+        self.model = model
+        self.actions = actions
         self._project: Callable[[State], State] = model.project(actions)
         self._ids: dict[State, int] = {}
         self._rows: list[dict[int, tuple[int, ...]]] = []
@@ -68,7 +68,7 @@ class Table:
         row = self._rows[state]
         found = row.get(cls)
         if found is None:
-            match self._model.step(self.states[state], self._actions[cls]):
+            match self.model.step(self.states[state], self.actions[cls]):
                 case Refused():
                     found = ()
                 case Choice(states):
