@@ -77,6 +77,9 @@ from harness.check.problem import Problem
 BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
 """Widths tried one after the other; the last, unlimited one is exact (rule 9)."""
 
+REACH = 64
+"""So many configurations a beam meets on its way to one return, for each that it may carry."""
+
 _LOOK_EVERY = 20_000
 """Comparisons of two configurations, roughly, between two looks at the budget."""
 
@@ -241,7 +244,9 @@ class Antichain(Openings):
             if work > _LOOK_EVERY:
                 self.budget.look()
                 work = 0
-            if self.width is not None and count >= self.width:
+            if self.width is not None and (
+                count >= self.width or (bit and len(queue) > REACH * self.width)
+            ):
                 self.truncated = True
                 break
             for after, used, free, spent, step, forced in self.steps(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from harness.check.antichain import BEAMS, Found, attempt, search
 from harness.check.limits import Budget
-from harness.check.models import Kind
+from harness.check.models import Action, Kind, Model, Shape, any_state
 from harness.check.monitors import Decided, monitored
 from harness.check.native import Native, available
 from harness.check.problem import Problem
@@ -17,13 +17,30 @@ from harness.check.witness import linearization
 
 Engine: TypeAlias = "Callable[[Problem, Budget], Solution]"
 
-GLANCE = 3
-"""Beams that are tried before a walk, where beams are quick."""
 
-PATIENCE, LONG_PATIENCE = 4, 32
-"""Steps of a depth-first walk for each event that it has passed."""
+@dataclass(frozen=True, slots=True)
+class Beams:
+    """The antichain with the beams from one to another (not included)."""
 
-MANY_MOVES = 20
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """A depth-first walk, with so many steps for each event that it has passed."""
+
+    patience: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The object's monitor."""
+
+
+Attempt: TypeAlias = "Beams | Go | Ask"
+
+MANY_MOVES = 10
 """So many unanswered cas: beams carry a configuration for each set of them that may have been."""
 
 
@@ -86,11 +103,8 @@ def declared(problem: Problem) -> bool:
 _ASKS = frozenset({int(Kind.LOOKS), int(Kind.TOTAL), int(Kind.OTHER)})
 
 
-def order_of_attempts(
-    asks: bool, lost_moves: int, *, monitored: bool
-) -> tuple[tuple[str, int], ...]:
-    """What to try, one after the other, until something decides: ``beams`` up to a number of them,
-    a ``walk`` with a patience, or the object's ``monitor``. All beams come last.
+def order_of_attempts(asks: bool, lost_moves: int, *, monitored: bool) -> tuple[Attempt, ...]:
+    """What to try, one after the other, until something decides. The antichain to the end is last.
 
     Each finds what another would look for in vain. Narrow beams are the quickest there is where
     nothing is asked of the model, and they refute what a walk cannot. A walk finds orders among
@@ -98,18 +112,22 @@ def order_of_attempts(
     first where what would keep configurations few is not known (queues, lists, sets). A monitor
     takes no longer for hard histories than for easy ones: it goes first for objects that have one
     of their own, and for registers, of which most are easy, after a glance.
+
+    Args:
+        asks: the model's ``step`` has to be asked; see :func:`declared`.
+        lost_moves: unanswered operations that lead from one state to another.
+        monitored: the object has a monitor of its own.
     """
     if monitored:
-        return (("monitor", 0), ("walk", PATIENCE), ("walk", LONG_PATIENCE), ("walk", 256))
+        return (Ask(), Go(4), Go(32), Go(256))
     if asks:
-        return (("walk", PATIENCE),)
+        return (Go(4),)
     if lost_moves >= MANY_MOVES:
-        return (("walk", LONG_PATIENCE), ("monitor", 0))
-    glance = (("beams", 1), ("monitor", 0), ("beams", GLANCE), ("walk", LONG_PATIENCE))
-    return (("walk", 2 * PATIENCE), *glance) if lost_moves else glance
+        return (Go(32), Ask())
+    return (Beams(0, 1), Go(8 if lost_moves else 4), Beams(1, 3), Ask(), Go(32))
 
 
-def _attempts(problem: Problem, lost_moves: int) -> tuple[tuple[str, int], ...]:
+def _attempts(problem: Problem, lost_moves: int) -> tuple[Attempt, ...]:
     own = problem.table.model.monitor is not None
     return order_of_attempts(not declared(problem), lost_moves, monitored=own)
 
@@ -123,29 +141,43 @@ def scouted(problem: Problem, budget: Budget) -> Solution:
     kinds, moves = problem.kinds, int(Kind.MOVES)
     lost = zip(problem.classes, problem.returned, strict=True)
     lost_moves = sum(not returned and kinds[cls] == moves for cls, returned in lost)
-    for what, much in _attempts(problem, lost_moves):
-        if what == "monitor":
-            known = monitored(problem, budget)
-            if known is not None:
-                return _decided(problem, known)
-        elif what == "beams":
-            found = attempt(problem, budget, BEAMS[:much])
-            if found is not None:
-                return _solved(problem, found)
-        else:
-            walk = wgl(problem, budget, much)
-            if walk.finished:
-                return _walked(walk)
+    for one in _attempts(problem, lost_moves):
+        match one:
+            case Ask():
+                known = monitored(problem, budget)
+                if known is not None:
+                    return _decided(problem, known)
+            case Beams(first, last):
+                found = attempt(problem, budget, BEAMS[first:last])
+                if found is not None:
+                    return _solved(problem, found)
+            case Go(patience):
+                walk = wgl(problem, budget, patience)
+                if walk.finished:
+                    return _walked(walk)
     return by_antichain(problem, budget)
 
 
+def searched(model: Model, engine: Engine) -> Model:
+    """The model as an engine gets it: the second opinion believes nothing that a model declares,
+    so that neither its classes nor the states it merges are shared by the two opinions."""
+    if engine is not by_wgl:
+        return model
+    return replace(model, shape=_anything, project=any_state, commutes=False)
+
+
+def _anything(_action: Action) -> Shape:
+    return Shape(Kind.OTHER)
+
+
 def by_wgl(problem: Problem, budget: Budget) -> Solution:
-    """The second opinion; compiled, where that is there.
+    """The second opinion: depth first alone. Compiled, where that is there, and then with a cache
+    like Porcupine's; in Python with the smaller one of :mod:`harness.check.wgl`.
 
     Raises:
         LimitReached: the budget is used up.
     """
-    return _walked(wgl(problem, budget) if available() else Native(problem).walk(budget))
+    return _walked(wgl(problem, budget) if available() else Native(problem).plain(budget))
 
 
 def by_native(problem: Problem, budget: Budget) -> Solution:
@@ -156,19 +188,20 @@ def by_native(problem: Problem, budget: Budget) -> Solution:
         UsageError: there is no native core.
     """
     core = Native(problem)
-    for what, much in _attempts(problem, core.lost_moves()):
-        if what == "monitor":
-            known = monitored(problem, budget)
-            if known is not None:
-                return _decided(problem, known)
-        elif what == "beams":
-            swept = core.search(budget, 0, much)
-            if swept.order is not None or swept.dead is not None:
-                return Solution(swept.order, swept.dead, swept.visited, swept.widest)
-        else:
-            walk = core.walk(budget, much)
-            if walk.finished:
-                return _walked(walk)
+    for one in _attempts(problem, core.lost_moves()):
+        match one:
+            case Ask():
+                known = monitored(problem, budget)
+                if known is not None:
+                    return _decided(problem, known)
+            case Beams(first, last):
+                swept = core.search(budget, first, last)
+                if swept.order is not None or swept.dead is not None:
+                    return Solution(swept.order, swept.dead, swept.visited, swept.widest)
+            case Go(patience):
+                walk = core.walk(budget, patience)
+                if walk.finished:
+                    return _walked(walk)
     swept = core.search(budget)
     return Solution(swept.order, swept.dead, swept.visited, swept.widest)
 

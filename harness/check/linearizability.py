@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES, Engine, by_native, scouted
+from harness.check.engines import ENGINES, Engine, by_native, scouted, searched
 from harness.check.explain import brief, explain
 from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.models import Model
@@ -134,7 +134,7 @@ def judge(
     engine: Engine = scouted,
 ) -> Judged:
     """One object's verdict, without words."""
-    problem = pose(operations, model)
+    problem = pose(operations, searched(model, engine))
     try:
         found = engine(problem, budget)
     except LimitReached as limit:

@@ -74,3 +74,11 @@ class Native:
             LimitReached: the budget is used up.
         """
         return Walk(*self._core.walk(budget.look, patience))
+
+    def plain(self, budget: Budget) -> Walk:
+        """Depth first with Porcupine's cache, which has a bit for each operation.
+
+        Raises:
+            LimitReached: the budget is used up.
+        """
+        return Walk(*self._core.plain(budget.look))

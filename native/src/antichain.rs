@@ -13,6 +13,9 @@ use crate::trails::{Step, Trails};
 /// Widths tried one after the other; the last, unlimited one is exact (rule 9).
 pub const BEAMS: [usize; 6] = [2, 16, 128, 1024, 8192, usize::MAX];
 
+/// Configurations that a beam meets on its way to one return, at most, for each that it may carry.
+const REACH: usize = 64;
+
 /// What the beams came to.
 pub struct Found {
     /// The steps of one order that passes all events; none if there is no order.
@@ -201,7 +204,9 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         let mut head = 0;
         while head < self.queue.len() {
             self.world.tick(8)?;
-            if self.accepted.len() >= self.width {
+            if self.accepted.len() >= self.width
+                || self.queue.len() > self.width.saturating_mul(REACH)
+            {
                 self.truncated = true;
                 break;
             }

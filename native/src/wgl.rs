@@ -17,17 +17,17 @@ pub struct Walk {
 const LOOK_EVERY: u64 = 512;
 
 /// The cache is in so many parts: only one at a time is doubled, so memory grows in small steps.
-const PARTS: usize = 64;
+pub const PARTS: usize = 64;
 
 /// The events as a doubly linked list. Place 0 is the head and also the end; event i is at i + 1.
-struct Entries {
-    next: Vec<u32>,
+pub struct Entries {
+    pub next: Vec<u32>,
     before: Vec<u32>,
     returns: Vec<u32>,
 }
 
 impl Entries {
-    fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem) -> Self {
         let count = problem.events.len() as u32 + 1;
         let mut returns = vec![0; problem.classes.len()];
         for (place, event) in problem.events.iter().enumerate() {
@@ -57,7 +57,7 @@ impl Entries {
     }
 
     /// Takes an operation's call and return out.
-    fn lift(&mut self, place: u32, operation: u32) {
+    pub fn lift(&mut self, place: u32, operation: u32) {
         self.out(place);
         match self.returns[operation as usize] {
             0 => {}
@@ -66,7 +66,7 @@ impl Entries {
     }
 
     /// Puts them back; the last one lifted must be the first one back.
-    fn unlift(&mut self, place: u32, operation: u32) {
+    pub fn unlift(&mut self, place: u32, operation: u32) {
         match self.returns[operation as usize] {
             0 => {}
             end => self.back(end),
@@ -211,7 +211,7 @@ impl Cache {
 }
 
 /// Bits of the hash that the sets themselves make no use of: they take the lowest, and the top seven.
-fn part_of<K: Hash + ?Sized>(key: &K) -> usize {
+pub fn part_of<K: Hash + ?Sized>(key: &K) -> usize {
     (FxBuildHasher.hash_one(key) >> 50) as usize % PARTS
 }
 
