@@ -82,7 +82,8 @@ class Columns:
         names: functions and nodes.
         values: keys, arguments and results; number 0 is None.
         words: errors; number 0 is none.
-        same: for each value the number of the first that equals it: a value has many spellings.
+        same: for each value the number of the first that equals it: a value has many spellings,
+            and numbers and truth values are compared as Python does (1 = 1.0 = true).
     """
 
     def __init__(
@@ -92,8 +93,8 @@ class Columns:
         self.names = names
         self.values = values
         self.words: list[str | None] = [None, *words[1:]]
-        first: dict[tuple[type, Value], int] = {}
-        self.same = [first.setdefault((type(v), v), number) for number, v in enumerate(values)]
+        first: dict[Value, int] = {}
+        self.same = [first.setdefault(value, number) for number, value in enumerate(values)]
 
     def operation(self, row: int) -> Operation:
         """The operation of a row."""

@@ -233,3 +233,21 @@ def test_many_keys_side_by_side_are_judged_as_one_after_the_other(
     assert alone.anomalies
     cut = check(history, "register", engine="native", limits=Limits(time_s=0))
     assert cut.limit is not None
+
+
+def test_values_that_are_equal_are_one_value(tmp_path: Path) -> None:
+    """As docs/history-format.md has it, and whoever reads the file."""
+    path = tmp_path / "history.jsonl"
+    lines = [
+        b'{"type":"invoke","process":0,"time":0,"f":"write","value":true}',
+        b'{"type":"ok","process":0,"time":1}',
+        b'{"type":"invoke","process":0,"time":2,"f":"read"}',
+        b'{"type":"ok","process":0,"time":3,"value":1.0}',
+    ]
+    path.write_bytes(HEADER + b"\n".join(lines) + b"\n")
+    history = read_history(path).history
+    assert isinstance(history.operations, AllOperations)
+    copied = History(tuple(history.operations))
+    for engine in ("python", "native", "wgl"):
+        assert check(history, "register", engine=engine).verdict is Verdict.VALID
+        assert check(copied, "register", engine=engine).verdict is Verdict.VALID
