@@ -22,7 +22,7 @@ from harness.core.rng import derive
 from harness.core.units import SECOND
 from harness.engine import Parts
 
-AUTO_ORDER = ("docker", "netns")
+AUTO_ORDER = ("docker", "netns", "sim")
 """What ``--runtime auto`` tries, in this order."""
 
 
