@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.core.clock import here
 from harness.core.errors import EnvironmentFailure
 from harness.core.faults import FaultRecord
 from harness.core.operations import Event
@@ -87,9 +88,10 @@ class RunFolder:
         """Run time zero: ``origin_ns`` is CLOCK_MONOTONIC there. Opens the files that grow."""
         names = tuple(checkers)
         self._update(replace(self.meta, origin_monotonic_ns=origin_ns, model=model, checkers=names))
+        began = datetime.fromtimestamp(here().wall_ns() // 1_000_000_000, UTC)
         header = Header(
             origin_monotonic_ns=origin_ns,
-            started_utc=self.meta.started_utc,
+            started_utc=began.isoformat(timespec="seconds"),
             model=model,
             nodes=self._nodes,
         )
@@ -114,8 +116,8 @@ class RunFolder:
         """Appends to samples.jsonl."""
         if self._samples is None:
             raise RuntimeError("a sample before the run's clock began: call begin first")
-        now = _wall_ns()
-        self._samples.write(to_json(SampleLine(at_ns, now, tuple(statuses.values()))))
+        line = SampleLine(at_ns, here().wall_ns(), tuple(statuses.values()))
+        self._samples.write(to_json(line))
 
     def phase(self, at_ns: int, name: str) -> None:
         """A phase began."""
@@ -192,7 +194,3 @@ def _point(link: Path, path: Path) -> None:
 def _grow(path: Path) -> BinaryIO:
     """Unbuffered: each line is one ``write``, so that a crash can only cut the last one."""
     return path.open("ab", buffering=0)
-
-
-def _wall_ns() -> int:
-    return int(datetime.now(UTC).timestamp() * 1e9)

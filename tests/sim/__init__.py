@@ -1,0 +1,1 @@
+"""The simulation: what a seed decides, it decides everywhere."""
