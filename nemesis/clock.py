@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.core.clock import here
+from harness.core.cluster import ClockSkew, ProcessState
 from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
 from harness.core.faults import FaultSpec, FaultStep, Proof
-from harness.core.protocols import ClockSkew, FaultContext, HasLeader, ProcessState, Resolved
+from harness.core.protocols import FaultContext, HasLeader, Resolved
 from harness.core.units import MILLISECOND, show_ms
 from harness.core.values import Value, freeze
 from nemesis import params

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
+from harness.core.cluster import Link
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, FaultStep
-from harness.core.protocols import Link
 from harness.core.values import Value
 from nemesis.holds import Holds
 from nemesis.schedule import rotation, windows

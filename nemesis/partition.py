@@ -7,9 +7,10 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.core.cluster import Link, NetworkControl
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, FaultStep, Proof
-from harness.core.protocols import FaultContext, Link, NetworkControl, Resolved
+from harness.core.protocols import FaultContext, Resolved
 from harness.core.values import Value, freeze
 from nemesis import params, shapes
 from nemesis.holds import Holds

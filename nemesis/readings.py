@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.core.cluster import ClockSkew
 from harness.core.faults import Proof
-from harness.core.protocols import ClockSkew
 from harness.core.units import MILLISECOND
 from harness.core.values import Value, freeze
 

@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.core.cluster import Link
 from harness.core.errors import UsageError
-from harness.core.protocols import Link
 from nemesis.roles import bracket, leader_words, majority, minority
 
 ONE_WAY = "one-way-"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from harness.core.cluster import Link, LinkBehaviour, NetworkControl
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, Proof
-from harness.core.protocols import FaultContext, Link, LinkBehaviour, NetworkControl, Resolved
+from harness.core.protocols import FaultContext, Resolved
 from harness.core.units import MILLISECOND
 from harness.core.values import Value
 from nemesis import params

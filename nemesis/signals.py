@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from harness.core.cluster import ProcessState
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec, Proof
-from harness.core.protocols import FaultContext, ProcessState, Resolved
+from harness.core.protocols import FaultContext, Resolved
 from harness.core.values import Value, freeze
 from nemesis import params
 from nemesis.holds import Holds

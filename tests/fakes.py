@@ -17,17 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-from harness.core.protocols import (
-    ClockSkew,
-    Cluster,
-    FaultContext,
-    Link,
-    LinkBehaviour,
-    NodeStatus,
-    ProcessState,
-    ServerSpec,
-    Target,
-)
+from harness.core.cluster import ClockSkew, Cluster, Link, LinkBehaviour, ProcessState, ServerSpec
+from harness.core.protocols import FaultContext, NodeStatus, Target
 
 T = TypeVar("T")
 

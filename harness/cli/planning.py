@@ -7,17 +7,11 @@ from dataclasses import dataclass
 
 from harness.cli import registry
 from harness.cli.versions import versions
+from harness.core.cluster import Runtime
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultStep
 from harness.core.plan import Plan, RunSpec, node_names
-from harness.core.protocols import (
-    Nemesis,
-    Runtime,
-    Target,
-    TargetOptions,
-    Workload,
-    WorkloadOptions,
-)
+from harness.core.protocols import Nemesis, Target, TargetOptions, Workload, WorkloadOptions
 from harness.core.rng import derive
 from harness.core.units import SECOND
 from harness.engine import Parts

@@ -9,8 +9,9 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from harness.core.cluster import Runtime
 from harness.core.errors import EnvironmentFailure, UsageError
-from harness.core.protocols import Nemesis, Runtime
+from harness.core.protocols import Nemesis
 
 KINDS = ("targets", "workloads", "nemeses", "runtimes")
 _SINGULAR = {

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.core.cluster import Cluster
 from harness.core.operations import Call, Completion, Outcome
-from harness.core.protocols import Client, Cluster, Target, Workload
+from harness.core.protocols import Client, Target, Workload
 from harness.engine.journal import Journal
 
 FAILURE_PAUSE_S = 0.05

@@ -9,18 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.core.cluster import Cluster, Provision, Runtime
 from harness.core.errors import EnvironmentFailure, NodeFailure
 from harness.core.events import Subscriber
 from harness.core.plan import Plan
-from harness.core.protocols import (
-    Cluster,
-    HasLeader,
-    Nemesis,
-    Provision,
-    Runtime,
-    Target,
-    Workload,
-)
+from harness.core.protocols import HasLeader, Nemesis, Target, Workload
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 from harness.engine.clients import Pace, Pacing, Worker, perform
 from harness.engine.finish import to_the_end

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from harness.core.cluster import Cluster
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord, FaultStep, Proof
-from harness.core.protocols import Cluster, Fault, FaultContext, Nemesis, Resolved, Target
+from harness.core.protocols import Fault, FaultContext, Nemesis, Resolved, Target
 from harness.engine.finish import to_the_end
 from harness.engine.journal import Journal
 

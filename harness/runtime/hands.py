@@ -12,14 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeAlias
 
+from harness.core.cluster import ClockSkew, Link, LinkBehaviour, ProcessState, ServerSpec
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import (
-    ClockSkew,
-    Link,
-    LinkBehaviour,
-    ProcessState,
-    ServerSpec,
-)
 from harness.runtime.wire import ANSWER_S, Agent
 
 
@@ -53,7 +47,7 @@ def added(wishes: Iterable[Mapping[Link, LinkBehaviour]]) -> dict[Link, LinkBeha
 
 
 class Network:
-    """:class:`~harness.core.protocols.NetworkControl` by an agent that knows ``nodes``."""
+    """:class:`~harness.core.cluster.NetworkControl` by an agent that knows ``nodes``."""
 
     def __init__(self, agent: Agent, nodes: Sequence[str], firewall: str, shaper: str) -> None:
         """``firewall`` and ``shaper`` are what :func:`prepare_network` was told."""
@@ -144,7 +138,7 @@ Spawn: TypeAlias = Callable[[str, ServerSpec], Awaitable[None]]
 
 
 class Processes:
-    """:class:`~harness.core.protocols.ProcessControl`; all but the starting is the agent's."""
+    """:class:`~harness.core.cluster.ProcessControl`; all but the starting is the agent's."""
 
     def __init__(self, agent: Agent, nodes: Sequence[str], spawn: Spawn) -> None:
         self._agent = agent
@@ -198,7 +192,7 @@ class Processes:
 
 
 class Clocks:
-    """:class:`~harness.core.protocols.ClockControl`: a file in the node's home, by rename."""
+    """:class:`~harness.core.cluster.ClockControl`: a file in the node's home, by rename."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent

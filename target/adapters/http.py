@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.core.protocols import Cluster
+from harness.core.cluster import Cluster
 
 
 class NotSent(Exception):

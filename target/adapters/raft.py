@@ -10,16 +10,10 @@ import sys
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from harness.core.cluster import Cluster, Place, ServerSpec
 from harness.core.errors import NodeFailure, UsageError
 from harness.core.operations import Call, Completion, Outcome
-from harness.core.protocols import (
-    Client,
-    Cluster,
-    NodeStatus,
-    Place,
-    ServerSpec,
-    TargetOptions,
-)
+from harness.core.protocols import Client, NodeStatus, TargetOptions
 from harness.core.simulation import Exchanges, Host, SimulatedServer
 from harness.core.values import Value, freeze, thaw
 from target.adapters.http import Broken, HttpClient, NotSent, Requests, Response

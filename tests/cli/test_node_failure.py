@@ -8,8 +8,9 @@ import pytest
 
 from harness.cli import planning
 from harness.cli.session import run_once
+from harness.core.cluster import Place, ServerSpec
 from harness.core.plan import RunSpec
-from harness.core.protocols import Place, ServerSpec, TargetOptions
+from harness.core.protocols import TargetOptions
 from harness.core.verdict import ExitCode
 from target.adapters.raft import RaftTarget
 from tests.cli.commands import RUNTIMES, need

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from harness.core.protocols import Cluster, Link, Provision, Runtime, ServerSpec
+from harness.core.cluster import Cluster, Link, Provision, Runtime, ServerSpec
 from tests.conformance.echo_server import PORT
 from tests.conftest import unavailable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from harness.core.protocols import ClockSkew
+from harness.core.cluster import ClockSkew
 from tests.conformance.conftest import World
 
 SECOND = 1_000_000_000

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.cluster import Cluster, Provision, ServerSpec
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import Cluster, Provision, ServerSpec
 from harness.runtime.docker import DockerRuntime, images, subnets
 from harness.runtime.docker.cluster import Builder, provisioned, table_name
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
@@ -47,7 +47,7 @@ while True:
 HARNESS = """
 import asyncio, sys
 from pathlib import Path
-from harness.core.protocols import Provision, ServerSpec
+from harness.core.cluster import Provision, ServerSpec
 from harness.runtime.docker import DockerRuntime
 
 async def main():

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.core.cluster import LinkBehaviour, Provision, ServerSpec
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import LinkBehaviour, Provision, ServerSpec
 from harness.runtime.netns import NetnsRuntime
 from tests.conformance.conftest import SERVER
 from tests.conftest import unavailable
@@ -30,7 +30,7 @@ NOBODY = 65534
 RUN = """
 import asyncio, sys
 from pathlib import Path
-from harness.core.protocols import LinkBehaviour, Provision, ServerSpec
+from harness.core.cluster import LinkBehaviour, Provision, ServerSpec
 from harness.runtime.netns import NetnsRuntime
 
 async def main():

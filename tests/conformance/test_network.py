@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness.core.protocols import Link
+from harness.core.cluster import Link
 from tests.conformance.conftest import NODES, World
 
 ALL = tuple(itertools.permutations(NODES, 2))

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
+from harness.core.cluster import ServerSpec
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import ServerSpec
 from tests.conformance.conftest import SERVER, World, until
 from tests.conformance.echo_server import PORT
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.core.protocols import Link, LinkBehaviour
+from harness.core.cluster import Link, LinkBehaviour
 from harness.core.units import MILLISECOND
 from tests.conformance.conftest import World
 from tests.conftest import unavailable

@@ -10,8 +10,9 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.core.cluster import Cluster
 from harness.core.faults import FaultRecord, FaultStep
-from harness.core.protocols import Cluster, Nemesis
+from harness.core.protocols import Nemesis
 from harness.core.rng import derive
 from harness.core.units import MILLISECOND, SECOND
 from harness.engine.injection import Injector

@@ -11,8 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.core.errors import EnvironmentFailure, UsageError
-from harness.core.protocols import (
+from harness.core.cluster import (
     ClockControl,
     NetworkControl,
     Place,
@@ -20,6 +19,7 @@ from harness.core.protocols import (
     Provision,
     ServerSpec,
 )
+from harness.core.errors import EnvironmentFailure, UsageError
 from harness.runtime.docker import gate, images, subnets
 from harness.runtime.docker.attached import HOMES, AttachedWire, agent_container
 from harness.runtime.docker.calls import Calls, complete, together
@@ -40,7 +40,7 @@ _REMOVAL_TRIES = 20
 
 @dataclass(slots=True)
 class DockerCluster:
-    """See :class:`~harness.core.protocols.Cluster`."""
+    """See :class:`~harness.core.cluster.Cluster`."""
 
     runtime: str
     nodes: tuple[str, ...]

@@ -9,8 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from harness.core.cluster import Cluster, Provision
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import Cluster, Provision
 from harness.runtime.docker import images, leftovers
 from harness.runtime.docker.attached import agent_container, ask
 from harness.runtime.docker.cluster import Builder, node_user, provisioned
@@ -24,7 +24,7 @@ _MEANS = ("nft", "iptables", "netem", "nfqueue")
 
 
 class DockerRuntime:
-    """See :class:`~harness.core.protocols.Runtime`. Nothing is asked of an engine until needed.
+    """See :class:`~harness.core.cluster.Runtime`. Nothing is asked of an engine until needed.
 
     ``publish`` says whether clients go through ports published on this host's loopback; by
     default only where the engine keeps its containers in a virtual machine.

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import (
+from harness.core.cluster import (
     ClockControl,
     Cluster,
     NetworkControl,
@@ -30,6 +29,7 @@ from harness.core.protocols import (
     Provision,
     ServerSpec,
 )
+from harness.core.errors import EnvironmentFailure
 from harness.runtime.hands import Clocks, Processes, lacking, prepare_network
 from harness.runtime.wire import Agent, SubprocessWire, agent_command
 
@@ -39,7 +39,7 @@ _HARNESS = str(Path(harness.__file__).resolve().parents[1])
 
 @dataclass(slots=True)
 class NetnsCluster:
-    """Nodes in namespaces; see :class:`~harness.core.protocols.Cluster`."""
+    """Nodes in namespaces; see :class:`~harness.core.cluster.Cluster`."""
 
     nodes: tuple[str, ...]
     addresses: Mapping[str, str]
@@ -77,7 +77,7 @@ class NetnsCluster:
 
 
 class NetnsRuntime:
-    """See :class:`~harness.core.protocols.Runtime`."""
+    """See :class:`~harness.core.cluster.Runtime`."""
 
     name = "netns"
 

@@ -11,8 +11,8 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from harness.core.cluster import Cluster, Provision
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import Cluster, Provision
 from harness.core.rng import derive
 from harness.core.simulation import Simulable
 from harness.runtime.sim.cluster import SimCluster
@@ -26,7 +26,7 @@ CAPABILITIES = ("partition", "kill", "pause", "clock", "slow", "loss")
 
 
 class SimRuntime:
-    """See :class:`~harness.core.protocols.Runtime`."""
+    """See :class:`~harness.core.cluster.Runtime`."""
 
     name = "sim"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from harness.core.protocols import ClockSkew, Place, ProcessState, ServerSpec
+from harness.core.cluster import ClockSkew, Place, ProcessState, ServerSpec
 from harness.runtime.sim.loop import SimLoop
 from harness.runtime.sim.machine import SimMachine
 from harness.runtime.sim.network import LATENCY_NS, SimNetwork
@@ -19,7 +19,7 @@ SIGNAL_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class SimProcesses:
-    """See :class:`harness.core.protocols.ProcessControl`."""
+    """See :class:`harness.core.cluster.ProcessControl`."""
 
     machines: Mapping[str, SimMachine]
 
@@ -59,7 +59,7 @@ class SimProcesses:
 
 @dataclass(frozen=True, slots=True)
 class SimClocks:
-    """See :class:`harness.core.protocols.ClockControl`."""
+    """See :class:`harness.core.cluster.ClockControl`."""
 
     machines: Mapping[str, SimMachine]
 
@@ -71,7 +71,7 @@ class SimClocks:
 
 @dataclass(slots=True)
 class SimCluster:
-    """See :class:`harness.core.protocols.Cluster` and
+    """See :class:`harness.core.cluster.Cluster` and
     :class:`harness.core.simulation.Exchanges`."""
 
     nodes: tuple[str, ...]

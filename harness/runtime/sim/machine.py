@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.core.protocols import ClockSkew, ProcessState
+from harness.core.cluster import ClockSkew, ProcessState
 from harness.core.simulation import Files, Simulable, SimulatedServer
 from harness.runtime.sim.disk import SimDisk
 from harness.runtime.sim.loop import SimLoop

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness.core.protocols import Link, LinkBehaviour
+from harness.core.cluster import Link, LinkBehaviour
 from harness.core.units import MILLISECOND
 from harness.runtime.sim.loop import SimLoop
 
@@ -74,7 +74,7 @@ class Wire:
 
 
 class SimNetwork:
-    """All links. Implements :class:`harness.core.protocols.NetworkControl`."""
+    """All links. Implements :class:`harness.core.cluster.NetworkControl`."""
 
     firewall = "simulated"
     shaper = "simulated"

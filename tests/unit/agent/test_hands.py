@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.core.cluster import ClockSkew, Link, LinkBehaviour, ServerSpec
 from harness.core.errors import EnvironmentFailure
-from harness.core.protocols import ClockSkew, Link, LinkBehaviour, ServerSpec
 from harness.runtime.hands import Clocks, Network, Processes, added, lacking, united
 from tests.unit.agent.test_wire import FakeWire, speaking
 

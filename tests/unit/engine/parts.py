@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from harness.core.cluster import Cluster
 from harness.core.faults import FaultRecord, FaultSpec, FaultStep, Proof
 from harness.core.operations import Call, Completion, Event, Outcome
 from harness.core.protocols import (
     Client,
-    Cluster,
     FaultContext,
     Nemesis,
     NodeStatus,

@@ -7,9 +7,10 @@ import random
 
 import pytest
 
+from harness.core.cluster import ClockSkew
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec
-from harness.core.protocols import ClockSkew, FaultContext, Target
+from harness.core.protocols import FaultContext, Target
 from harness.core.units import MILLISECOND, SECOND
 from harness.core.values import Record, Value
 from nemesis.clock import Clock

@@ -7,9 +7,10 @@ import random
 
 import pytest
 
+from harness.core.cluster import Link
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec
-from harness.core.protocols import Link, Nemesis
+from harness.core.protocols import Nemesis
 from harness.core.values import Value
 from nemesis.packet import Loss, Slow
 from tests.fakes import FakeCluster, FakeTarget, context, run

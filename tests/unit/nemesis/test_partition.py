@@ -144,7 +144,7 @@ def test_lossy_links_do_not_disturb_the_proofs() -> None:
     cluster = FakeCluster()
 
     async def story() -> Course:
-        from harness.core.protocols import LinkBehaviour
+        from harness.core.cluster import LinkBehaviour
 
         some = {link: LinkBehaviour(loss=0.3) for link in cluster.network.links()}
         await cluster.network.shape("other", some)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.cluster import Cluster, Provision
 from harness.core.faults import FaultSpec
-from harness.core.protocols import Cluster, FaultContext, Nemesis, Provision, Target, TargetOptions
+from harness.core.protocols import FaultContext, Nemesis, Target, TargetOptions
 from harness.core.values import Value
 from harness.runtime.netns import NetnsRuntime
 from nemesis.clock import Clock

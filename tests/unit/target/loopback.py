@@ -16,15 +16,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.core.protocols import (
+from harness.core.cluster import (
     ClockControl,
     NetworkControl,
     Place,
     ProcessControl,
     ProcessState,
     ServerSpec,
-    TargetOptions,
 )
+from harness.core.protocols import TargetOptions
 from target.adapters.raft import RaftTarget
 
 ROOT = Path(__file__).parents[3]

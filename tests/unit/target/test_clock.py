@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.protocols import ClockSkew
+from harness.core.cluster import ClockSkew
 from target.clock import LOOK_NS, Clock
 
 
