@@ -94,6 +94,12 @@ BUGS = (
         "nebula#2483, openraft#511",
     ),
     Bug(
+        13,
+        "conflict-kept",
+        "A follower keeps its own entries where the leader has others, and says that it agrees.",
+        "copycat#265, scylla#9965",
+    ),
+    Bug(
         14,
         "no-step-down",
         "A leader ignores messages of higher terms and missing answers, and goes on leading.",
@@ -104,6 +110,12 @@ BUGS = (
         "vote-behind-log",
         "Votes are given to candidates whose log lacks entries.",
         "jgroups-raft#258",
+    ),
+    Bug(
+        16,
+        "vote-forgotten",
+        "A node that steps down within a term forgets whom it has voted for.",
+        "redpanda#19, CCF#8094",
     ),
     Bug(
         19,

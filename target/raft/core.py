@@ -263,6 +263,8 @@ class Raft:
         self.leader = leader
 
     def _become(self, role: Role) -> None:
+        if role is Role.FOLLOWER and "vote-forgotten" in self._bugs:
+            self.vote = None
         self.role = role
         self.transferee = None
         self._votes = {}
@@ -555,7 +557,7 @@ class Raft:
             self.log.truncate(prev + 1)
         for entry in message.entries:
             have = self.log.term(entry.index)
-            if have == entry.term:
+            if have == entry.term or (have is not None and "conflict-kept" in self._bugs):
                 continue  # this message, or a longer one, was here before: keep what follows
             if have is not None:
                 assert entry.index > self.commit, "a committed entry would be replaced"
