@@ -90,6 +90,7 @@ class SimMachine:
         self._target = target
         self._server: SimulatedServer | None = None
         self._booting = False
+        self._overslept = False
         self._life = 0
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._turning = False
@@ -124,9 +125,9 @@ class SimMachine:
         if life != self._life:
             return
         if self.state == "stopped":
-            self._inbox.append((self._boot, (life,)))
+            self._overslept = True
             return
-        self._booting = False
+        self._booting = self._overslept = False
         assert self._server is not None
         try:
             self._server.start()
@@ -168,6 +169,7 @@ class SimMachine:
             return
         self.state = "gone"
         self._server = None
+        self._overslept = False
         self._life += 1
         self._inbox.clear()
         self._turning = False
@@ -186,6 +188,8 @@ class SimMachine:
         """SIGCONT: what came meanwhile is there."""
         if self.state == "stopped":
             self.state = "running"
+            if self._overslept:
+                self._boot(self._life)
             self._turn_soon()
 
     # -- turns ----------------------------------------------------------------------------------
