@@ -1,4 +1,4 @@
-"""Kills and pauses of servers, planned; :mod:`nemesis.signals` carries them out."""
+"""Kills, pauses and power losses, planned; :mod:`nemesis.signals` carries them out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.core.units import MILLISECOND, SECOND
 from nemesis.holds import Holds
 from nemesis.roles import count_of, majority
 from nemesis.schedule import Window, rotation, shortened, windows
-from nemesis.signals import WHO, Aim, KillFault, PauseFault
+from nemesis.signals import WHO, Aim, KillFault, PauseFault, PowerFault
 
 
 def check_who(family: str, who: str, nodes: int) -> None:
@@ -109,6 +109,21 @@ class Kill(_Signals):
             UsageError: parameters that no plan of ours holds.
         """
         return KillFault(Aim.read(spec), self._holds)
+
+
+class Power(_Signals):
+    """Plans power losses. Without a narrowing, every second one hits the leader."""
+
+    name = capability = "power"
+    letter = "W"
+
+    def fault(self, spec: FaultSpec) -> PowerFault:
+        """A fresh injection.
+
+        Raises:
+            UsageError: parameters that no plan of ours holds.
+        """
+        return PowerFault(Aim.read(spec), self._holds)
 
 
 class Pause(_Signals):

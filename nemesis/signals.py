@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness.core.cluster import ProcessState
+from harness.core.cluster import PowerControl, ProcessControl, ProcessState
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec, Proof
 from harness.core.protocols import FaultContext, Resolved
@@ -122,6 +122,8 @@ async def _one_by_one(
 class KillFault:
     """SIGKILL to some servers, and their restart."""
 
+    signal = "SIGKILL"
+
     def __init__(self, aim: Aim, holds: Holds[str]) -> None:
         self._aim = aim
         self._holds = holds
@@ -136,15 +138,18 @@ class KillFault:
         for node in nodes:
             self._before[node] = await processes.state(node)
         self._holds.take(context.id, nodes)
-        failed = await on_all(processes.kill, nodes)
+        failed = await on_all(partial(self._hit, processes), nodes)
         if failed:
             raise EnvironmentFailure(f"not killed: {first_words(failed)}")
         for node in nodes:
             if (await processes.state(node)).state != "gone":
                 raise EnvironmentFailure(f"not killed: {node} still runs")
             self._killed.add(node)
-        words = self._aim.words(nodes, "SIGKILL", leader)
+        words = self._aim.words(nodes, self.signal, leader)
         return Resolved(words, _data(self._aim, nodes, leader))
+
+    async def _hit(self, processes: ProcessControl, node: str) -> None:
+        await processes.kill(node)
 
     async def prove(self, context: FaultContext) -> Proof:
         """The processes that were killed are gone, and no other took their place."""
@@ -189,6 +194,28 @@ class KillFault:
         before = self._before[node]
         same = (state.pid, state.starts) == (before.pid, before.starts)
         return state.state != "gone" and not (same and node in self._killed)
+
+
+class PowerFault(KillFault):
+    """Some machines lose their power, and what was not synced; their servers start again."""
+
+    signal = "power lost"
+
+    def __init__(self, aim: Aim, holds: Holds[str]) -> None:
+        super().__init__(aim, holds)
+        self._lost: dict[str, int] = {}
+
+    async def _hit(self, processes: ProcessControl, node: str) -> None:
+        if not isinstance(processes, PowerControl):
+            raise EnvironmentFailure("these machines cannot lose their power")
+        self._lost[node] = await processes.power_off(node)
+
+    async def prove(self, context: FaultContext) -> Proof:
+        """The processes are gone; how much of what they wrote went with them is told."""
+        proof = await super().prove(context)
+        lost = sum(self._lost.values())
+        words = f"{proof.words}; {lost} unsynced bytes lost"
+        return Proof(proof.holds, words, {**proof.figures, "lost_bytes": lost})
 
 
 class PauseFault:

@@ -68,7 +68,7 @@ def fault_colour(kind: str) -> str:
     match kind.split(":", maxsplit=1)[0]:
         case "partition":
             return "partition"
-        case "kill" | "pause":
+        case "kill" | "pause" | "power":
             return "process"
         case "clock":
             return "clock"

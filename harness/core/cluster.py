@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from harness.core.protocols import Target
@@ -163,6 +163,15 @@ class ProcessControl(Protocol):
 
     async def state(self, node: str) -> ProcessState:
         """As read from /proc."""
+
+
+@runtime_checkable
+class PowerControl(Protocol):
+    """A :class:`ProcessControl` whose machines can lose their power."""
+
+    async def power_off(self, node: str) -> int:
+        """The server is gone, and what it wrote and had not synced with it: all of it, or part, or
+        none, as disks do. Returns how many bytes were lost."""
 
 
 class ClockControl(Protocol):

@@ -214,6 +214,8 @@ def lacking(capability: str, abilities: Mapping[str, str | None]) -> str | None:
             means = ("nft", "iptables")
         case "slow" | "loss":
             means = ("netem", "nfqueue")
+        case "power":
+            return "a kernel keeps what its processes wrote; machines that lose it: --runtime sim"
         case _:
             return f"no runtime here knows how to do {capability!r}"
     reasons = [abilities[name] for name in means]

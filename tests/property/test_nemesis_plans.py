@@ -24,12 +24,12 @@ from harness.store.codec import decode, encode
 from nemesis.clock import Clock
 from nemesis.packet import Loss, Slow
 from nemesis.partition import Partition
-from nemesis.process import Kill, Pause
+from nemesis.process import Kill, Pause, Power
 from nemesis.roles import majority
 from nemesis.schedule import SHORTEST_LOAD_NS, windows
 from nemesis.shapes import aim
 
-FAMILIES: tuple[Callable[[], Nemesis], ...] = (Partition, Kill, Pause, Clock, Slow, Loss)
+FAMILIES: tuple[Callable[[], Nemesis], ...] = (Partition, Kill, Power, Pause, Clock, Slow, Loss)
 SEEDS = st.integers(0, 2**32)
 LOADS = st.integers(SHORTEST_LOAD_NS, 600 * SECOND)
 

@@ -22,7 +22,7 @@ from harness.runtime.sim.network import SimNetwork
 
 __all__ = ["SimCluster", "SimLoop", "SimRuntime"]
 
-CAPABILITIES = ("partition", "kill", "pause", "clock", "slow", "loss")
+CAPABILITIES = ("partition", "kill", "power", "pause", "clock", "slow", "loss")
 
 
 class SimRuntime:

@@ -37,6 +37,11 @@ class SimProcesses:
         await asyncio.sleep(SIGNAL_S)
         self.machines[node].kill()
 
+    async def power_off(self, node: str) -> int:
+        """See :class:`harness.core.cluster.PowerControl`."""
+        await asyncio.sleep(SIGNAL_S)
+        return self.machines[node].kill(power=True)
+
     async def stop(self, node: str, timeout_s: float = 5.0) -> None:  # noqa: ARG002
         """See the protocol."""
         await asyncio.sleep(SIGNAL_S)

@@ -10,8 +10,8 @@ from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec
 from harness.core.protocols import Nemesis
 from harness.core.values import Value
-from nemesis.process import Kill, Pause
-from tests.fakes import FakeCluster, FakeTarget, context, run
+from nemesis.process import Kill, Pause, Power
+from tests.fakes import FakeCluster, FakeProcesses, FakeTarget, context, run
 from tests.unit.nemesis.whole import Course, course
 
 ORDER = ("n3", "n1", "n2", "n5", "n4")
@@ -300,3 +300,39 @@ def test_what_cannot_be(nemesis: Nemesis) -> None:
     with pytest.raises(UsageError, match="unknown role"):
         nemesis.fault(FaultSpec(nemesis.name, aim("youngest")))
     assert nemesis.plan(rng, ("n1",), long, None)
+
+
+class Machines(FakeProcesses):
+    """Servers on machines that lose seven bytes with their power."""
+
+    def __init__(self, servers: FakeProcesses) -> None:
+        super().__init__(states=servers.states)
+        self.dark: list[str] = []
+
+    async def power_off(self, node: str) -> int:
+        self.dark.append(node)
+        await self.kill(node)
+        return 7
+
+
+def test_a_power_loss_tells_what_was_lost() -> None:
+    cluster = FakeCluster()
+    machines = cluster.processes = Machines(cluster.processes)
+    done = hit(Power(), "minority", cluster)
+    assert done.resolved.words == "n3 n1 power lost (minority)"
+    assert done.bit.holds
+    assert done.bit.words.endswith("; 14 unsynced bytes lost")
+    assert done.bit.figures["lost_bytes"] == 14
+    assert done.healed.holds, done.healed.words
+    assert machines.dark == ["n3", "n1"]
+
+
+def test_machines_that_cannot_lose_their_power() -> None:
+    cluster = FakeCluster()
+
+    async def tried() -> None:
+        fault = Power().fault(FaultSpec("power", aim("one")))
+        with pytest.raises(EnvironmentFailure, match="cannot lose their power"):
+            await fault.begin(context(cluster))
+
+    run(tried())
