@@ -34,7 +34,8 @@ class _Host:
         return time.time_ns()
 
 
-_HOST = _Host()
+HOST: Timekeeper = _Host()
+"""The host's clocks."""
 
 
 def here() -> Timekeeper:
@@ -42,5 +43,5 @@ def here() -> Timekeeper:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return _HOST
-    return loop if isinstance(loop, Timekeeper) else _HOST
+        return HOST
+    return loop if isinstance(loop, Timekeeper) else HOST

@@ -6,7 +6,7 @@ Small protocols, like those of :mod:`harness.core.protocols`, and for the same r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 Link = tuple[str, str]
 """A directed link: (from node, to node)."""
 
+CLIENTS = "clients"
+"""Stands for all clients, as the source of a link to a node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A node as its own server sees it: what a target needs to write a command line.
 
     ``home`` is a directory of the node's own that survives restarts; ``code`` holds the Python
-    packages of the project. Both are paths in the node's view.
+    packages of the project. Both are paths in the node's view. What a server must not lose belongs
+    into ``data`` in its home: that is what faults of disks and of power hurt.
     """
 
     node: str
@@ -48,7 +52,8 @@ class Provision:
 
     ``run_id`` is short, unique on the machine, and safe in names of networks, tables and
     containers. ``folder`` is where each node's home appears on this side: ``folder/<node>``.
-    ``target`` and ``seed`` are for a runtime that brings servers and chance by itself.
+    ``target`` and ``seed`` are for a runtime that brings servers and chance by itself. ``disks``:
+    faults of disks or of power are to come, so that the nodes need disks that can have them.
     """
 
     run_id: str
@@ -57,6 +62,7 @@ class Provision:
     firewall: str = "auto"
     target: Target | None = None
     seed: int = 0
+    disks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +86,34 @@ class LinkBehaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkCounts:
+    """What shaping did to the packets of a directed link since the cluster was built.
+
+    ``delayed`` by delay and jitter, ``limited`` by the rate.
+    """
+
+    delayed: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    limited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSkew:
     """How a node's wall clock lies: ``true + offset + (rate - 1) · elapsed``, and a strobe.
 
     With ``strobe_ns`` > 0 the wall clock jumps forth and back by that much every
-    ``strobe_period_ns``. ``rate`` also drives the node's monotonic clock, which never goes back.
+    ``strobe_period_ns``. ``rate`` also drives the node's monotonic clock, which never goes back;
+    ``monotonic_rate`` drives that one alone, on top.
     """
 
     offset_ns: int = 0
     rate: float = 1.0
     strobe_ns: int = 0
     strobe_period_ns: int = 0
+    monotonic_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,7 @@ class ProcessState:
 
 
 class NetworkControl(Protocol):
-    """Cuts and shapes links between nodes; links between clients and nodes are never touched.
+    """Cuts and shapes links between nodes; those of clients are cut when they are named alone.
 
     Each caller names itself (``owner``, a fault's id); what is in force is the union of all
     owners' wishes, applied as one change. An empty wish withdraws the owner's.
@@ -118,17 +141,21 @@ class NetworkControl(Protocol):
     shaper: str
     """``netem`` or ``nfqueue``: what does the delaying."""
 
-    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
-        """``drops``: node → the nodes whose packets never reach it. One-way cuts are natural."""
+    async def cut(
+        self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
+    ) -> None:
+        """``drops``: node → the nodes (or :data:`CLIENTS`) whose packets never reach it. One-way
+        cuts are natural. With ``reject`` the sender of a TCP packet is told by a reset; what
+        another owner wants dropped in silence is."""
 
     async def dropped(self) -> Mapping[Link, int]:
         """Packets dropped by our rules since the cluster was built, by directed link."""
 
     async def shape(self, owner: str, links: Mapping[Link, LinkBehaviour]) -> None:
-        """Delay, jitter and loss on directed links. Behaviours of several owners add up."""
+        """Treats packets on directed links. Behaviours of several owners add up."""
 
-    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
-        """(packets delayed, packets lost) by our shaping, by directed link."""
+    async def shaped(self) -> Mapping[Link, LinkCounts]:
+        """What our shaping did, by directed link."""
 
     async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
         """Does a packet get from one node to the other right now?
@@ -152,8 +179,8 @@ class ProcessControl(Protocol):
     async def kill(self, node: str) -> None:
         """SIGKILL, and waits until the process is gone."""
 
-    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
-        """SIGTERM, then SIGKILL after the timeout."""
+    async def stop(self, node: str, timeout_s: float = 5.0) -> bool:
+        """SIGTERM, then SIGKILL after the timeout. Did the first do?"""
 
     async def pause(self, node: str) -> None:
         """SIGSTOP to all of the node's server."""
@@ -172,6 +199,105 @@ class PowerControl(Protocol):
     async def power_off(self, node: str) -> int:
         """The server is gone, and what it wrote and had not synced with it: all of it, or part, or
         none, as disks do. Returns how many bytes were lost."""
+
+
+@runtime_checkable
+class WipesData(Protocol):
+    """A :class:`ProcessControl` whose nodes can lose what they stored."""
+
+    async def wipe(self, node: str, keep: Collection[str]) -> int:
+        """Removes all that a node has in its home, of a server that is gone. The runtime's log and
+        the files ``keep`` stay: they are the harness's. Returns how many bytes were removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTrouble:
+    """What a disk does wrong from now on; all off is a good disk.
+
+    ``slow_ns`` on top of each sync. ``full``, ``read_only`` and ``broken`` (input/output error)
+    refuse what is written. ``bytes_per_s`` is what it reads and writes at most; 0 is no limit.
+    """
+
+    slow_ns: int = 0
+    full: bool = False
+    read_only: bool = False
+    broken: bool = False
+    bytes_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskCounts:
+    """Since the cluster was built: writes and syncs that were refused, syncs that were slow, and
+    requests that were held back as the disk's rate was used up."""
+
+    refused: int = 0
+    slowed: int = 0
+    limited: int = 0
+
+
+class DiskControl(Protocol):
+    """The disks that hold the servers' data."""
+
+    async def trouble(self, node: str, trouble: DiskTrouble) -> None:
+        """From now on. ``DiskTrouble()`` is a good disk again."""
+
+    async def counts(self, node: str) -> DiskCounts:
+        """What the troubles did so far."""
+
+    async def damage(self, node: str, how: str) -> str | None:
+        """Changes what is stored, of a server that is gone: ``flip`` some bits, ``misdirect`` a
+        block of a file to another place of it, ``truncate`` a file, or leave its end ``torn``, in
+        zeros. Says where, None where nothing is stored."""
+
+    async def repair(self, node: str) -> None:
+        """What was damaged last is as it was before: somebody exchanged the disk."""
+
+
+@runtime_checkable
+class HasDisks(Protocol):
+    """A :class:`Cluster` whose disks can be hurt."""
+
+    disks: DiskControl
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a server may take from now on; nothing of it is no limit.
+
+    ``cpu`` in processors (0.1 is a tenth of one); ``memory`` in bytes besides what it has;
+    ``files``: no more descriptors than it has.
+    """
+
+    cpu: float | None = None
+    memory: int | None = None
+    files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """How often a limit was met since it was set: ``throttled`` periods of 100 ms, ``refused``
+    requests for memory; ``exhausted``: processes that can open nothing at this moment."""
+
+    throttled: int = 0
+    refused: int = 0
+    exhausted: int = 0
+
+
+class ResourceControl(Protocol):
+    """What the servers' machines give them."""
+
+    async def limit(self, node: str, limit: Limit) -> None:
+        """For the processes that the server has now. ``Limit()`` lifts it."""
+
+    async def hits(self, node: str) -> Hits:
+        """Since the limit was set; nothing where none is."""
+
+
+@runtime_checkable
+class HasResources(Protocol):
+    """A :class:`Cluster` whose servers can be limited."""
+
+    resources: ResourceControl
 
 
 class ClockControl(Protocol):

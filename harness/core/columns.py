@@ -5,10 +5,12 @@ The columns are the compiled reader's; operations are made when somebody looks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, overload
 
-from harness.core.operations import Call, Operation, Outcome
+from harness.core.operations import Call, History, Operation, Outcome
 from harness.core.values import Value
 
 _OUTCOMES = (Outcome.OK, Outcome.FAIL, Outcome.INFO, Outcome.INFO)
@@ -39,8 +41,30 @@ class Posed(Rows, Protocol):
         """The compiled search's own copy of the problem."""
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A register's rules in the numbers of some columns: see native/src/registers.rs."""
+
+    roles: bytes
+    initial: int
+    nil_is_a_value: bool
+    mismatch: int | None
+
+
 class Part(Rows, Protocol):
     """One object's rows."""
+
+    def glance(
+        self,
+        rules: Numbered,
+        plan: Callable[[int, int, int, int], Sequence[tuple[int, int] | tuple[int] | int]],
+        look: Callable[[], None],
+    ) -> tuple[bytes | None, int | None, int, int, int] | None:
+        """A register's verdict, where some quick attempts are enough for one: a witness (indices of
+        32 bits each) or the row to blame; configurations met and carried; nanoseconds of search.
+
+        ``plan`` says what to try with so many cas unanswered, operations open at once, operations
+        in all, and classes of them."""
 
     def combine(self, by_process: bool) -> list[int]:
         """A row for each combination of what operations can depend on."""
@@ -51,7 +75,14 @@ class Part(Rows, Protocol):
 
 
 class Table(Protocol):
-    """A history file in columns: see native/src/table.rs."""
+    """A history in columns: see native/src/table.rs."""
+
+    @staticmethod
+    def of(
+        operations: tuple[Operation, ...],
+    ) -> tuple[Table, list[str], list[Value], list[str | None]] | None:
+        """Of operations, with the names, values and errors that its numbers mean; None if there is
+        no room for them."""
 
     def __len__(self) -> int:
         """Operations."""
@@ -70,8 +101,13 @@ class Table(Protocol):
     def until_ns(self) -> int:
         """The latest time there is."""
 
-    def parts(self, by_key: bool, same: Sequence[int]) -> Sequence[tuple[int, Part]]:
-        """Rows by key, or all of them."""
+    def parts(
+        self,
+        by_key: bool,
+        same: Sequence[int] | None = None,
+        pairs: Mapping[int, tuple[int, int]] | None = None,
+    ) -> Sequence[tuple[int, Part]]:
+        """Rows by key, or all of them. A table that was made of operations needs no more."""
 
 
 class Columns:
@@ -96,6 +132,40 @@ class Columns:
         first: dict[Value, int] = {}
         self.same = [first.setdefault(value, number) for number, value in enumerate(values)]
 
+    @cached_property
+    def _paired(self) -> tuple[Mapping[int, tuple[int, int]], Mapping[Value, int]]:
+        """Of values that are pairs the numbers of the two in them, and the numbers of those that
+        are nowhere else."""
+        pairs = [
+            (place, value)
+            for place, value in enumerate(self.values)
+            if isinstance(value, tuple) and len(value) == 2
+        ]
+        if not pairs:
+            return {}, {}
+        first: dict[Value, int] = {}
+        for place, value in enumerate(self.values):
+            first.setdefault(value, place)
+        known, count = dict(first), len(self.values)
+
+        def number(value: Value) -> int:
+            return first.setdefault(value, count + len(first) - len(known))
+
+        numbered = {place: (number(one), number(other)) for place, (one, other) in pairs}
+        return numbered, {value: at for value, at in first.items() if value not in known}
+
+    def number(self, value: Value) -> int:
+        """The number of a value; one that no column has if the value is nowhere."""
+        try:
+            return self.values.index(value)
+        except ValueError:
+            extra = self._paired[1]
+            return extra.get(value, len(self.values) + len(extra))
+
+    def parts(self, keyed: bool) -> Sequence[tuple[int, Part]]:
+        """Rows by key, or all of them."""
+        return self.table.parts(keyed, self.same, self._paired[0])
+
     def operation(self, row: int) -> Operation:
         """The operation of a row."""
         index, process, f, key, value, result, outcome, start, end, node, error, position = (
@@ -118,6 +188,36 @@ class Columns:
     def functions(self) -> dict[str, int]:
         """The functions that were called, each with the first row that called it."""
         return {self.names[f]: row for f, row in self.table.functions()}
+
+
+class MadeColumns(Columns):
+    """Columns of operations that are there: made for the compiled core."""
+
+    def __init__(
+        self,
+        table: Table,
+        names: list[str],
+        values: list[Value],
+        words: list[str | None],
+        operations: tuple[Operation, ...],
+    ) -> None:
+        self.table, self.names, self.values, self.words = table, names, values, words
+        self.operations = operations
+
+    def number(self, value: Value) -> int:
+        """See :class:`Columns`; here those in pairs are among the values."""
+        try:
+            return self.values.index(value)
+        except ValueError:
+            return len(self.values)
+
+    def parts(self, keyed: bool) -> Sequence[tuple[int, Part]]:
+        """Rows by key, or all of them."""
+        return self.table.parts(keyed)
+
+    def operation(self, row: int) -> Operation:
+        """The operation of a row, as it was."""
+        return self.operations[row]
 
 
 class _Made(Sequence[Operation]):
@@ -176,6 +276,34 @@ class AllOperations(_Made):
     def until_ns(self) -> int:
         """See :class:`harness.core.operations.Summed`."""
         return self.columns.table.until_ns()
+
+
+class KeptOperations(AllOperations):
+    """The same of operations that are there."""
+
+    columns: MadeColumns
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.columns.operations)
+
+
+def kept(history: History, table: type[Table]) -> History:
+    """A history of operations that are there, with columns of them for the compiled core.
+
+    Where they do not fit into columns (an operation that ends before it begins, say) it is as it
+    was: whoever reads it as it is has the words for that.
+    """
+    if isinstance(history.operations, AllOperations):
+        return history
+    operations = tuple(history.operations)
+    try:
+        made = table.of(operations)
+    except (TypeError, ValueError, OverflowError):
+        return history
+    if made is None:
+        return history
+    columns = MadeColumns(*made, operations)
+    return replace(history, operations=KeptOperations(columns))
 
 
 class SomeOperations(_Made):

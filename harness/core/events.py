@@ -11,6 +11,7 @@ from harness.core.faults import FaultRecord
 from harness.core.operations import Operation
 from harness.core.plan import Plan
 from harness.core.protocols import NodeStatus
+from harness.core.record import record
 from harness.core.run import Ending, Noticed
 from harness.core.verdict import CheckResult, Verdict
 
@@ -21,9 +22,14 @@ class RunStarted:
     folder: Path
 
 
+LOAD = ("load", "warm-up", "faults", "heal")
+"""Phases in which clients call: ``load`` of a run without faults; of others the time before the
+first fault, that of the faults, and that after the last heal."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseBegan:
-    """``phase``: set-up, load, recovery, final reads, tear-down, check, report."""
+    """``phase``: set-up, one or some of :data:`LOAD`, recovery, final reads, tear-down, check."""
 
     at_ns: int
     phase: str
@@ -37,7 +43,7 @@ class Noted:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperationEnded:
     at_ns: int
     operation: Operation

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from harness.core.record import record
 from harness.core.values import Value, show
 
 
@@ -27,13 +28,18 @@ class Outcome(Enum):
 
 
 MISMATCH = "mismatch"
-"""The ``error`` of a failed cas that was refused because the register held something else.
+"""The ``error`` of a failed cas that was refused because the register held something else; in the
+same way of an acquire (it was held), a release (not under this token), a transfer (too little).
 
-Such a failure observed the register; any other failed cas (no leader, connection refused) did not.
+Such a failure observed the object; any other (no leader, connection refused) did not.
 """
 
 
-@dataclass(frozen=True, slots=True)
+ANSWERED = frozenset({"read", "get", "dequeue", "acquire", "generate", "snapshot"})
+"""Functions of which people want to know what came back rather than what was asked."""
+
+
+@record
 class Call:
     """One request: the function ``f`` on ``key`` with the argument ``value``.
 
@@ -49,6 +55,14 @@ class Call:
     increment  the delta               None, or what it became
     append     the element             None
     get, put, delete                   as read and write of a kv key
+    enqueue    the element             None
+    dequeue    None                    the element; None: it was empty
+    acquire    who asks                the token; FAIL: it was held
+    release    the token               None; FAIL: it was not held so
+    generate   None                    an id that nobody else has
+    open       (account …, balance)    None
+    transfer   (from, to, amount)      None; FAIL: too little there
+    snapshot   the accounts            their balances, in this order
     ========== ======================= =============================
     """
 
@@ -57,7 +71,7 @@ class Call:
     value: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Completion:
     """What a client's ``invoke`` returns.
 
@@ -72,7 +86,7 @@ class Completion:
     position: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Invoke:
     """A call left the client. ``index`` is the event's place in the history."""
 
@@ -83,7 +97,7 @@ class Invoke:
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Complete:
     """The call at event ``of`` ended for its client; for INFO only the waiting ended."""
 
@@ -96,7 +110,7 @@ class Complete:
 Event: TypeAlias = Invoke | Complete
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """A call paired with its completion.
 
@@ -118,7 +132,7 @@ class Operation:
     def words(self) -> str:
         """For people: ``write 4``, ``read → 3``, ``cas 1 2``."""
         call = self.call
-        if self.call.f in ("read", "get"):
+        if self.call.f in ANSWERED:
             return f"{call.f} → {show(self.result)}" if self.outcome is Outcome.OK else call.f
         match call.value:
             case None:

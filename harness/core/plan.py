@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 from harness.core.faults import FaultStep
 from harness.core.operations import Call
 
+FIRST_FINAL = 1_000_000
+"""Process numbers from here on are of the reads after the last heal."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """What was asked for, with defaults filled in. Times in seconds, ``rate`` in operations/s.
 
     ``rate`` 0 means as fast as the clients can. ``nemeses`` are ``name`` or ``name:narrowing``.
-    ``keep_going``: a violation that is seen while the run goes on does not end it.
-    ``election_timeout_ms`` is a range (two numbers) or one number for each node.
+    ``intensity`` is how fast faults follow each other: calm, normal or brutal. ``keep_going``: a
+    violation that is seen while the run goes on does not end it. ``election_timeout_ms`` is a range
+    (two numbers), one number for each node, or nothing: the target's own. ``options`` are the
+    target's, as ``name=value``. A run with fewer than ``min_operations`` that succeeded, than
+    ``min_ok_during`` during each of its faults, or than ``min_ok_after`` after the last of them is
+    inadequate.
     """
 
     target: str = "raft"
@@ -31,13 +38,20 @@ class RunSpec:
     seed: int = 0
     bugs: tuple[str, ...] = ()
     firewall: str = "auto"
-    election_timeout_ms: tuple[int, ...] = (100, 300)
+    election_timeout_ms: tuple[int, ...] = ()
     keep_going: bool = False
+    intensity: str = "normal"
+    options: tuple[str, ...] = ()
+    min_operations: int = 1
+    min_ok_during: int = 0
+    min_ok_after: int = 1
 
     @property
     def name(self) -> str:
-        """The folder under ``runs/``: workload and nemeses."""
+        """The folder under ``runs/``: workload and nemeses, or how many they are."""
         nemeses = "+".join(item.replace(":", "-") for item in self.nemeses) or "none"
+        if len(self.nemeses) > 6:
+            nemeses = f"{len(self.nemeses)}-nemeses"
         return f"{self.workload}-{nemeses}"
 
 
@@ -70,7 +84,8 @@ class Plan:
     ``schedule`` is data; together with the seed it determines every choice that can be made
     before the start. ``notes`` say in words what was picked and why. With a ``script`` the clients
     call exactly that; without one the workload draws calls from the seed as the run goes on.
-    ``shrunk_from`` is the run whose plan this is a part of, if it is one.
+    ``shrunk_from`` is the run whose plan this is a part of, if it is one. ``checkers`` are the
+    checks that judge it: those of the workload for which the target gives evidence.
     """
 
     spec: RunSpec
@@ -81,6 +96,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     script: Script | None = None
     shrunk_from: str = ""
+    checkers: tuple[str, ...] = ()
 
     @property
     def follows(self) -> bool:

@@ -8,11 +8,12 @@ simulated runtime can stand in for a real one.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.core.claims import Claims
 from harness.core.cluster import Cluster, Place, ServerSpec
 from harness.core.faults import FaultSpec, FaultStep, Proof
 from harness.core.operations import Call, Completion, History
@@ -38,22 +39,32 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """Choices a target is made with."""
+    """Choices a target is made with.
+
+    ``election_timeout_ms`` is a range (two numbers), one number for each node, or nothing: the
+    target's own. ``choices`` has a value for each option that the target offers
+    (:class:`HasChoices`).
+    """
 
     bugs: tuple[str, ...] = ()
-    election_timeout_ms: tuple[int, ...] = (100, 300)
+    election_timeout_ms: tuple[int, ...] = ()
     seed: int = 0
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What a node says of itself; ``role`` is ``leader``, ``follower``, ``candidate``."""
+    """What a node says of itself; ``role`` is ``leader``, ``follower``, ``candidate``.
+
+    ``wall_ns`` and ``monotonic_ns`` are its own clocks.
+    """
 
     node: str
     role: str
     term: int
     leader: str | None
     wall_ns: int | None = None
+    monotonic_ns: int | None = None
 
 
 class Target(Protocol):
@@ -85,12 +96,152 @@ class HasLeader(Protocol):
         """Only of the nodes that answered in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who belongs to a system: those who are counted, and those who only follow."""
+
+    voters: tuple[str, ...]
+    learners: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class HasMembership(Protocol):
+    """A target whose members can be changed while it runs.
+
+    Changes are asked of every node that takes itself for the leader, as an operator would do, and
+    are done when they are committed. All of them may be asked for again: what is done already is
+    done. A node that was removed runs on; one that lost its disk has to be removed before it can
+    be added.
+    """
+
+    async def members(self, cluster: Cluster, timeout_s: float) -> Members | None:
+        """As a leader has committed them that was seen to lead; None when there is none."""
+
+    async def remove_member(self, cluster: Cluster, node: str, timeout_s: float) -> None:
+        """It is not counted any more, and is not sent anything.
+
+        Raises:
+            NodeFailure: nobody did it in time; it may be done later, unless somebody else makes a
+                change before.
+        """
+
+    async def add_learner(self, cluster: Cluster, node: str, timeout_s: float) -> None:
+        """It is sent everything, and not counted.
+
+        Raises:
+            NodeFailure: as above.
+        """
+
+    async def promote(self, cluster: Cluster, node: str, timeout_s: float) -> None:
+        """A learner that has nearly everything is counted from now on.
+
+        Raises:
+            NodeFailure: as above, and when it is too far behind.
+        """
+
+
+@runtime_checkable
+class HasTransfer(Protocol):
+    """A target whose leader can be asked to hand over."""
+
+    async def transfer(self, cluster: Cluster, to: str, timeout_s: float) -> None:
+        """It has begun to. Whether ``to`` takes over is for :class:`HasLeader` to see.
+
+        Raises:
+            NodeFailure: nobody led, or could.
+        """
+
+
+@runtime_checkable
+class HasCompaction(Protocol):
+    """A target whose nodes can be asked to replace their log by a snapshot."""
+
+    async def compact(self, cluster: Cluster, node: str, timeout_s: float) -> int:
+        """Up to which index the node's log is a snapshot now.
+
+        Raises:
+            NodeFailure: no answer.
+        """
+
+
 @runtime_checkable
 class HasTrace(Protocol):
     """A target whose nodes write a trace (docs/trace-format.md)."""
 
     trace_file: str
     """Its name in the node's home."""
+
+
+@runtime_checkable
+class HasClockFile(Protocol):
+    """A target whose servers take their time from a file that the agent steers.
+
+    All others read the kernel's clock, which is one for all nodes.
+    """
+
+    clock_file: str
+    """Its name in the node's home."""
+
+
+@runtime_checkable
+class HasChoices(Protocol):
+    """A target with options of its own (``harness run --option NAME=VALUE``)."""
+
+    choices: Mapping[str, tuple[str, ...]]
+    """Option → the values that it takes, the default first."""
+
+
+@runtime_checkable
+class HasFunctions(Protocol):
+    """A target that says what clients can call; of others it shows when they do."""
+
+    functions: frozenset[str]
+    """Of :class:`~harness.core.operations.Call`."""
+
+
+@runtime_checkable
+class HasHarmlessChoices(HasChoices, Protocol):
+    """A target some of whose options change nothing of what it promises."""
+
+    harmless: frozenset[str]
+    """Their names. With ``--swarm`` each seed draws their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that a node needs and that is not the project's own.
+
+    ``package`` is Debian's package that has it; ``version`` are the arguments that make it tell
+    its version on its first line.
+    """
+
+    name: str
+    package: str
+    version: tuple[str, ...] = ("--version",)
+
+
+@runtime_checkable
+class HasPrograms(Protocol):
+    """A target whose servers are programs of other packages."""
+
+    programs: tuple[Program, ...]
+    """Called by their names: a runtime sees to it that nodes find them."""
+
+
+@runtime_checkable
+class BringsPrograms(Protocol):
+    """A runtime whose nodes do not run this host's programs as they are."""
+
+    def lacks_program(self, program: Program) -> str | None:
+        """Why its nodes cannot have a program, and what to do; None when they can."""
+
+    def program_version(self, program: Program) -> str | None:
+        """The version that nodes would run; None where that cannot be known before."""
+
+
+def programs_of(target: object) -> tuple[Program, ...]:
+    """What the nodes of a target (or of a class of them) need besides the project's own code."""
+    return target.programs if isinstance(target, HasPrograms) else ()
 
 
 # -- what is asked of it ------------------------------------------------------------------------
@@ -116,6 +267,8 @@ class Workload(Protocol):
     """Model string for the linearizability check, None when it does not apply."""
     checkers: tuple[str, ...]
     """Names of the checks of the history."""
+    functions: frozenset[str]
+    """What it calls (:class:`~harness.core.operations.Call`)."""
 
     def next(self, thread: int) -> Call | None:
         """The next call of a client thread (0 … concurrency-1); None when it has none left."""
@@ -137,6 +290,8 @@ class FaultContext:
     cluster: Cluster
     target: Target
     id: str
+    claims: Claims = field(default_factory=Claims)
+    """What all faults of the run want at this moment; each takes and releases under its id."""
 
     async def leader(self, timeout_s: float = 1.0) -> str | None:
         """The node that leads the highest term among those that answer; None if nobody does."""
@@ -183,15 +338,39 @@ class Nemesis(Protocol):
         nodes: tuple[str, ...],
         duration_ns: int,
         narrowing: str | None,
+        intensity: str = "normal",
     ) -> tuple[FaultStep, ...]:
         """The schedule within a load of ``duration_ns``; the last fault is healed before its end.
 
+        ``intensity`` is how fast faults follow each other: calm, normal or brutal.
+
         Raises:
-            UsageError: an unknown narrowing, or one that this many nodes cannot have.
+            UsageError: an unknown narrowing or intensity, or one that this many nodes cannot have.
         """
 
     def fault(self, spec: FaultSpec) -> Fault:
         """A fresh injection of a planned fault."""
+
+
+@runtime_checkable
+class HasNeeds(Protocol):
+    """A nemesis some of whose narrowings need another capability than the whole family."""
+
+    needs: Mapping[str, str]
+    """Narrowing → its capability."""
+
+
+@runtime_checkable
+class HoldsBack(Protocol):
+    """A nemesis some of whose narrowings are only done when they are asked for by name."""
+
+    only_named: Collection[str]
+
+
+def capability_of(nemesis: Nemesis, narrowing: str | None) -> str:
+    """What a runtime must be able to do for a nemesis, or for one narrowing of it."""
+    needs = nemesis.needs if isinstance(nemesis, HasNeeds) else {}
+    return needs.get(narrowing or "", nemesis.capability)
 
 
 # -- what judges it -----------------------------------------------------------------------------

@@ -25,6 +25,16 @@ class RoleSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseSpan:
+    """A phase of a run (:class:`~harness.core.events.PhaseBegan`). Run nanoseconds; what was before
+    the load is negative."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Adequacy:
     """Did the run test anything? ``reasons`` say why not; empty when adequate."""
 
@@ -74,7 +84,7 @@ class RunRecord:
     the traces or from status samples; ``clocks`` are (time, wall clock minus true wall clock) as
     read inside each node; ``logs`` are the ends of the nodes' logs; ``noticed`` is what was seen to
     be wrong while it went on; ``digest`` is a hash over all that was recorded, empty before it was
-    judged.
+    judged; ``phases`` are in order, up to the tear-down.
     """
 
     folder: Path
@@ -91,3 +101,4 @@ class RunRecord:
     logs: Mapping[str, str] = field(default_factory=dict)
     noticed: Noticed | None = None
     digest: str = ""
+    phases: tuple[PhaseSpan, ...] = ()

@@ -23,8 +23,9 @@ class Tried:
         word, exit_code, sentence: its ending (:class:`harness.core.run.Ending`).
         found_by: the checks that found a violation.
         found_ns: when the violation was certain, in nanoseconds of the run; None without one.
+        outside: whether a check found one that sees nothing but what clients were answered.
         virtual_s: how long the run was by its own clock.
-        wall_s: how long it took, checks included.
+        wall_s: how long it took, checks included; in simulation, how long it kept one core busy.
         digest: a hash over all that was recorded.
     """
 
@@ -37,6 +38,7 @@ class Tried:
     virtual_s: float = 0.0
     wall_s: float = 0.0
     digest: str = ""
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,18 @@ class Score:
     workload: str
     runtime: str
     tried: tuple[Tried, ...]
+    mix: str = ""
+    """The name of this way, if it has one."""
 
     @property
     def share(self) -> Share:
         """How many runs found a violation."""
         return share_found(self.tried)
+
+    @property
+    def from_outside(self) -> Share:
+        """How many found one in what clients were answered."""
+        return Share(sum(item.outside for item in self.tried), len(self.tried))
 
     @property
     def found_by(self) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Builds the compiled parts of the simulation (docs/compiled.md) for ``setup.py``."""
