@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from harness._native import Core, Table
 
-INTERFACE = 5
+INTERFACE = 7
 """What this side expects the compiled side to be; both count up together."""
 
 

@@ -14,6 +14,7 @@ from harness.check.telling import counted
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord
 from harness.core.operations import Operation, Outcome
+from harness.core.plan import RunSpec
 from harness.core.run import Adequacy, Ending, RunRecord
 from harness.core.verdict import CheckResult, ExitCode, Verdict, worst
 
@@ -37,8 +38,11 @@ def adequacy(record: RunRecord) -> Adequacy:
 
 
 def _reasons(record: RunRecord, figures: dict[str, int]) -> Iterator[str]:
+    spec = record.plan.spec if record.plan else RunSpec()
     if not figures["ok"]:
         yield f"none of {counted(figures['operations'], 'operation')} succeeded"
+    elif figures["ok"] < spec.min_operations:
+        yield f"{few(figures['ok'])} succeeded, fewer than {spec.min_operations:,}"
     asked = record.plan.spec.nemeses if record.plan else ()
     seen = {fault.kind for fault in record.faults}
     for name in asked:
@@ -46,12 +50,25 @@ def _reasons(record: RunRecord, figures: dict[str, int]) -> Iterator[str]:
             yield f"no {name} fault was injected: the load was too short for one"
     for fault in record.faults:
         yield from _fault_reasons(fault)
+        ok = figures.get(f"{fault.id}.ok", 0)
+        if fault.began_ns is not None and ok < spec.min_ok_during:
+            yield (
+                f"{few(ok)} succeeded during {fault.id} {fault.kind} ({fault.words}), fewer than "
+                f"{spec.min_ok_during:,}"
+            )
     if not record.faults or not figures["ok"]:
         return
     if not figures["ok_during"]:
         yield "no operation succeeded while a fault was in force"
-    if not figures["ok_after"]:
-        yield "no operation succeeded after the last heal"
+    if figures["ok_after"] < spec.min_ok_after:
+        few_words = few(figures["ok_after"])
+        least = f", fewer than {spec.min_ok_after:,}" if spec.min_ok_after > 1 else ""
+        yield f"{few_words} succeeded after the last heal{least}"
+
+
+def few(number: int) -> str:
+    """``no operation``, ``3 operations``."""
+    return counted(number, "operation") if number else "no operation"
 
 
 def _fault_reasons(fault: FaultRecord) -> Iterator[str]:

@@ -59,6 +59,14 @@ with the same states in between; dropping B then loses nothing.
    is left out if nothing but total operations is open: then only such can follow, nobody observes
    what is between, and the step can as well be taken after them.
 
+10. Of operations with the same effect that are open, the one that returns first is used first, and
+   an unanswered one after all that return. If an order uses w' while w is open and not used, and w
+   returns no later, let the two change places: w takes effect where w' did, and w' where w did,
+   which is before w returned, and so before w' does; or nowhere, if w was absorbed, or spent never.
+   After a blind step w' is free, as everything else is. After a step of another kind it is not:
+   where w is free and w' is not, w may have been absorbed and w' must still be used, so there both
+   are tried.
+
 9. A beam in front: searching with at most ``width`` configurations finds most linearizations at
    once. It may fail to find one; so "dead" counts only when nothing was cut off (``truncated``).
 """
@@ -74,7 +82,7 @@ from harness.check.limits import Budget
 from harness.check.openings import LOOKS, SEES, Config, Openings
 from harness.check.problem import Problem
 
-BEAMS: tuple[int | None, ...] = (2, 16, 128, 1024, 8192, None)
+BEAMS: tuple[int | None, ...] = (2, 64, 256, 1024, 8192, None)
 """Widths tried one after the other; the last, unlimited one is exact (rule 9)."""
 
 REACH = 64
@@ -190,6 +198,7 @@ class Antichain(Openings):
                 case dict():
                     copied = {key: copy(item) for key, item in value.items()}
                     setattr(other, name, copied)
+        other.look_ahead(problem)
         return other
 
     def possible(self) -> set[int]:

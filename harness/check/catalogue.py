@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from harness.check import models_registers as registers
+from harness.check import models_services as services
 from harness.check import models_structures as structures
-from harness.check.models import Model
+from harness.check.models import Model, RegisterRules
 from harness.core.errors import UsageError
 from harness.core.values import Value, freeze
 
@@ -64,7 +65,7 @@ _RULES = {
 
 
 def _register(name: str, options: Options, *, cas: bool) -> Model:
-    rules = registers.RegisterRules(
+    rules = RegisterRules(
         nil_is_a_value=options.choice("read_nil", "value", "any"),
         failed_cas_observes=options.choice("failed_cas", "observed", "ignored"),
     )
@@ -131,6 +132,14 @@ MODELS: Mapping[str, Entry] = {
         "a lock for each key that only its holder may release: acquire, release",
         {},
         lambda name, _: registers.mutex(name, owned=True),
+    ),
+    "fenced-lock": Entry(
+        "a lock for each key that gives growing tokens: acquire, release (of a token)",
+        {},
+        lambda name, _: services.fenced_lock(name),
+    ),
+    "bank": Entry(
+        "accounts for each key: open, transfer, snapshot", {}, lambda name, _: services.bank(name)
     ),
 }
 

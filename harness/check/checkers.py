@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from harness.check.appends import AppendCheck
+from harness.check.banks import BankCheck
 from harness.check.counters import CounterCheck
+from harness.check.ids import UniqueIdsCheck
 from harness.check.invariants.checks import INVARIANTS
 from harness.check.linearizability import NAME, check
+from harness.check.locks import LockCheck
+from harness.check.queues import QueueCheck
 from harness.check.sets import SetCheck
 from harness.core.errors import UsageError
 from harness.core.protocols import Checker, Evidence, Limits
@@ -44,8 +48,15 @@ _ALL: tuple[Checker, ...] = (
     SetCheck(),
     CounterCheck(),
     AppendCheck(),
+    QueueCheck(),
+    LockCheck(),
+    BankCheck(),
+    UniqueIdsCheck(),
     *INVARIANTS,
 )
+
+TRACED = frozenset(checker.name for checker in INVARIANTS)
+"""Those that look into the nodes' traces: of a system that writes none they could tell nothing."""
 
 CHECKERS: Mapping[str, Checker] = {checker.name: checker for checker in _ALL}
 """Every check there is. A workload names those that judge its histories."""

@@ -20,7 +20,8 @@ from harness.core.values import Value, show
 from harness.core.verdict import Anomaly
 
 SHRINK_S = 6.0
-LANE_S = 2.0
+LANE_S = 1.0
+PARTIAL_S = 3.0
 """Seconds that an explanation may take for each of its parts, at most."""
 
 
@@ -61,7 +62,7 @@ def explain(
         _as_part(model) if len(seen) < len(operations) else model,
         lambda: budget(LANE_S),
     )
-    partial = longest_order(operations, culprit, model, budget(LANE_S))
+    partial = longest_order(operations, culprit, model, budget(PARTIAL_S))
     shown = _in_order([*kept, *named.context], culprit)
     possible = _possible(culprit, held, partial)
     anomaly = Anomaly(

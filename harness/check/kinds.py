@@ -72,7 +72,7 @@ class _Facts:
         """Values that nobody brought before the culprit returned."""
         for value in self.traffic.needs:
             calls = [item for item, _, traffic in self.said if value in traffic.brings]
-            if any(item.start <= self.end and item is not self.culprit for item in calls):
+            if any(item.start <= self.end and item.index != self.culprit.index for item in calls):
                 continue
             if calls and calls != [self.culprit]:
                 because = f"before the call that brought {show(value)}"

@@ -54,7 +54,11 @@ def resident() -> int:
 
 
 class Budget:
-    """What is left of a check's limits. One budget is shared by all the searches of a check."""
+    """What is left of a check's limits. One budget is shared by all the searches of a check.
+
+    Memory counts from the first reading of it, which is late enough that a short check, which needs
+    next to none, is over before.
+    """
 
     __slots__ = ("_deadline", "_highest", "_memory_at", "_memory_bytes", "_stopped", "_time_s")
 
@@ -67,7 +71,7 @@ class Budget:
         self._memory_bytes = limits.memory_bytes
         now = time.perf_counter()
         self._deadline = now + limits.time_s
-        self._highest = resident() + limits.memory_bytes
+        self._highest: int | None = None
         self._memory_at = now + self.MEMORY_EVERY_S
 
     def left_s(self) -> float:
@@ -91,5 +95,8 @@ class Budget:
             raise LimitReached(f"{self._time_s:g} s of time")
         if now > self._memory_at:
             self._memory_at = now + self.MEMORY_EVERY_S
-            if resident() > self._highest:
+            held = resident()
+            if self._highest is None:
+                self._highest = held + self._memory_bytes
+            if held > self._highest:
                 raise LimitReached(f"{self._memory_bytes / (1 << 30):.3g} GiB of memory")

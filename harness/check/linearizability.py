@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES, Engine, by_native, scouted, searched
+from harness.check.engines import ENGINES, Engine, by_glance, by_native, scouted, searched
 from harness.check.explain import brief, explain
 from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.models import Model
+from harness.check.native import columned
 from harness.check.problem import ColumnProblem, partition, pose
 from harness.check.witness import idle, weave
 from harness.core.errors import UsageError
@@ -56,6 +57,8 @@ class Judged:
     limit: str | None = None
     visited: int = 0
     widest: int = 0
+    search_ns: int = 0
+    """Of computing."""
 
 
 def check(
@@ -85,9 +88,7 @@ def check(
         model = parse_model(model)
     limits = limits or Limits()
     budget = Budget(limits)
-    parts = partition(history, model)
-    with uncollected():
-        judged = _judge_all(parts, model, budget, engine)
+    judged = judge_all(history, model, budget, engine)
     took = (time.perf_counter() - began) * 1e3
     anomalies, partial = _explain(judged, model, limits, timed=history.timed)
     explained = (time.perf_counter() - began) * 1e3 - took
@@ -100,10 +101,22 @@ MANY = 20_000
 """Operations from which on keys are searched side by side: below, one core is as quick."""
 
 
-def _judge_all(
+def judge_all(history: History, model: Model, budget: Budget, engine: str) -> list[Judged]:
+    """Each object's verdict, in the order of the objects.
+
+    Raises:
+        UsageError: operations that the model does not have, or no native core.
+    """
+    with uncollected():
+        if ENGINES[engine] is by_native:
+            history = columned(history)
+        return _judge_parts(partition(history, model), model, budget, engine)
+
+
+def _judge_parts(
     parts: Mapping[Hashable, Sequence[Operation]], model: Model, budget: Budget, engine: str
 ) -> list[Judged]:
-    """Each object's verdict, in the order of the objects.
+    """The same, one after the other or side by side.
 
     Objects are independent and the compiled search holds no lock, so it takes one thread for each
     core; a Python search would only wait for itself.
@@ -134,12 +147,21 @@ def judge(
     engine: Engine = scouted,
 ) -> Judged:
     """One object's verdict, without words."""
+    try:
+        budget.look()
+        glanced = by_glance(operations, model, budget) if engine is by_native else None
+    except LimitReached as limit:
+        return Judged(key, operations, limit=limit.words)
+    if glanced is not None:
+        seen = (glanced.visited, glanced.widest, glanced.search_ns)
+        return Judged(key, operations, glanced.witness, glanced.culprit, None, *seen)
     problem = pose(operations, searched(model, engine))
+    began = time.thread_time_ns()
     try:
         found = engine(problem, budget)
     except LimitReached as limit:
         return Judged(key, operations, limit=limit.words)
-    seen = (found.visited, found.widest)
+    seen = (found.visited, found.widest, time.thread_time_ns() - began)
     if found.order is None:
         assert found.dead is not None
         culprit = problem.operations[problem.events[found.dead] >> 1]
@@ -165,6 +187,7 @@ def _result(
         "keys": len(judged),
         "visited": sum(item.visited for item in judged),
         "widest": max((item.widest for item in judged), default=0),
+        "search_ms": round(sum(item.search_ns for item in judged) / 1e6, 3),
         "check_ms": round(took_ms, 3),
         "explain_ms": round(explained_ms, 3),
     }

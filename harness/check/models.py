@@ -157,6 +157,14 @@ def show_state(state: State) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterRules:
+    """What a history's author means by a read of nil and by a refused compare-and-set."""
+
+    nil_is_a_value: bool = True
+    failed_cas_observes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A sequential object.
 
@@ -183,6 +191,8 @@ class Model:
         monitor: decides histories of unique values in polynomial time; see
             :mod:`harness.check.monitors`. What is made of reads, writes and compare-and-set alone
             needs none of its own.
+        register: it is a register under these rules, with read (get), write (put) and cas and
+            nothing else, so the compiled core need not ask what its operations mean.
     """
 
     name: str
@@ -200,6 +210,7 @@ class Model:
     restrict: Callable[[Operation, Set[Value]], Operation] | None = None
     answer: Callable[[State], str] | None = None
     monitor: Callable[[Problem], Decide | None] | None = None
+    register: RegisterRules | None = None
 
 
 def only(operation: Operation, values: Set[Value]) -> Operation:

@@ -6,7 +6,6 @@ All of them declare the shape of every action, so the search never has to guess.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from harness.check.models import (
     UNSEEN,
@@ -14,6 +13,7 @@ from harness.check.models import (
     Kind,
     Model,
     Refused,
+    RegisterRules,
     Shape,
     State,
     Traffic,
@@ -25,14 +25,6 @@ from harness.core.operations import Operation, Outcome
 from harness.core.values import Value, show
 
 _NAMES = {"get": "read", "put": "write"}
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterRules:
-    """What a history's author means by a read of nil and by a refused compare-and-set."""
-
-    nil_is_a_value: bool = True
-    failed_cas_observes: bool = True
 
 
 def register(name: str, initial: Value, rules: RegisterRules, *, cas: bool) -> Model:
@@ -67,6 +59,7 @@ def register(name: str, initial: Value, rules: RegisterRules, *, cas: bool) -> M
         shape=shape,
         project=seen_values,
         traffic=lambda action: register_traffic(action, initial),
+        register=rules,
     )
 
 

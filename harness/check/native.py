@@ -8,18 +8,24 @@ milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from harness.check.antichain import BEAMS
 from harness.check.limits import Budget
+from harness.check.monitors import Decided
+from harness.check.monitors.queues import Roles
 from harness.check.problem import ColumnProblem, Problem
 from harness.check.wgl import Walk
+from harness.core.columns import kept
 from harness.core.errors import UsageError
+from harness.core.operations import History
 from harness.native import COMPILED, MISSING
 
 if TYPE_CHECKING:
     from harness._native import Core
+    from harness.check.engines import Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class Swept:
 def available() -> str | None:
     """Why the native core cannot be used; None when it can."""
     return MISSING
+
+
+def columned(history: History) -> History:
+    """A history with columns for the core to start from, where there is one and they have room."""
+    return history if COMPILED is None else kept(history, COMPILED.Table)
 
 
 class Native:
@@ -66,6 +77,40 @@ class Native:
             LimitReached: the budget is used up.
         """
         return Swept(*self._core.search(budget.look, first, last))
+
+    def operations(self) -> int:
+        """How many operations there are."""
+        return self._core.operations()
+
+    def most_open(self) -> int:
+        """The largest number of operations that are open at once and will return."""
+        return self._core.most_open()
+
+    def solve(self, budget: Budget, attempts: Sequence[Tried]) -> Swept | None:
+        """What the first of these attempts that decides came to; None if none does.
+
+        Raises:
+            LimitReached: the budget is used up.
+        """
+        found = self._core.solve(attempts, budget.look)
+        return None if found is None else Swept(*found)
+
+    def queue(self, budget: Budget, roles: Roles) -> Decided | None:
+        """As :func:`harness.check.monitors.queues.fifo` and ``bag``.
+
+        Raises:
+            LimitReached: the budget is used up.
+        """
+        found = self._core.queue(roles.what, roles.element, roles.in_order, budget.look)
+        return None if found is None else Decided(*found)
+
+    def refuted(self, budget: Budget) -> int | None:
+        """A return that no order passes, as :func:`harness.check.refute.refuted`.
+
+        Raises:
+            LimitReached: the budget is used up.
+        """
+        return self._core.refuted(budget.look)
 
     def walk(self, budget: Budget, patience: int | None = None) -> Walk:
         """Depth first, as :func:`harness.check.wgl.wgl`.

@@ -7,6 +7,7 @@ in the state at hand. Operations that never return have no slot: they are counte
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -52,6 +53,7 @@ class Openings:
         self.any_other = 0
         self.lookers: list[tuple[int, int]] = []
         # (slot, state after, operation); moves by the state they leave; (slot, class, operation).
+        # Each list is in order of return (rule 10).
         self.blind: list[tuple[int, int, int]] = []
         self.moves: dict[int, list[tuple[int, int, int]]] = {}
         self.asking: list[tuple[int, int, int]] = []
@@ -62,6 +64,22 @@ class Openings:
         self.lost_blind: list[tuple[int, int]] = []
         self.lost_moves: dict[int, list[tuple[int, int]]] = {}
         self.lost_asking: list[int] = []
+        self.ends: list[int] = []
+        self.unknown = 0
+        self.look_ahead(problem)
+
+    def look_ahead(self, problem: Problem) -> None:
+        """Finds when operations return; ``unknown`` is when others do."""
+        self.unknown = len(problem.events)
+        self.ends = [self.unknown] * len(problem.classes)
+        for position, event in enumerate(problem.events):
+            if event & 1:
+                self.ends[event >> 1] = position
+        for entries in (self.blind, self.asking, *self.moves.values()):
+            entries.sort(key=self._end)
+
+    def _end(self, entry: tuple[int, int, int]) -> int:
+        return self.ends[entry[2]]
 
     def open(self, operation: int, cls: int) -> None:
         """Gives an operation that will return a slot, and files it under what it can do."""
@@ -79,10 +97,10 @@ class Openings:
             self.sees[at] = self.sees.get(at, 0) | bit
         elif kind == BLIND:
             self.total |= bit
-            self.blind.append((bit, problem.to[cls], operation))
+            insort(self.blind, (bit, problem.to[cls], operation), key=self._end)
         elif kind == MOVES:
             entry = (bit, problem.to[cls], operation)
-            self.moves.setdefault(problem.at[cls], []).append(entry)
+            insort(self.moves.setdefault(problem.at[cls], []), entry, key=self._end)
         elif kind == SEES_OTHER:
             self.observers |= bit
             self.any_other |= bit
@@ -94,7 +112,7 @@ class Openings:
         else:
             if kind == TOTAL:
                 self.total |= bit
-            self.asking.append((bit, cls, operation))
+            insort(self.asking, (bit, cls, operation), key=self._end)
 
     def close(self, operation: int, cls: int, bit: int) -> None:
         """The inverse of ``open``."""
@@ -209,17 +227,27 @@ class Openings:
         used |= self.granted(state)
         total = self.total & ~used
         steps: list[Step] = []
+        sooner: set[int] = set()
         for bit, after, operation in blind:
-            if not used & bit:
+            if not used & bit and after not in sooner:
                 steps.append((after, used | bit, total & ~bit, spent, operation, False))
+                if self.ends[operation] < self.unknown:
+                    sooner.add(after)  # rule 10
+        sooner = set()
         for bit, after, operation in self.moves.get(state, ()):
-            if not used & bit:
+            if not used & bit and after not in sooner:
                 steps.append((after, used | bit, free, spent, operation, True))
+                if self.ends[operation] < self.unknown:
+                    sooner.add(after)
+        # Here it counts, too, whether the one that returns sooner may have been absorbed already.
+        asked: dict[int, int] = {}
         for bit, cls, operation in self.asking:
-            if not used & bit:
+            if not used & bit and (cls not in asked or (asked[cls] & free and not bit & free)):
                 for after in self.problem.table.next(state, cls):
                     forced = not bit & total
                     steps.append((after, used | bit, free & ~bit, spent, operation, forced))
+                if self.ends[operation] < self.unknown:
+                    asked[cls] = bit
         if self.called:
             self._lost_steps(state, (used, free, spent, None), lost_blind, steps)
         return steps
@@ -237,18 +265,21 @@ class Openings:
         took effect.
         """
         used, free, spent, _ = config
+        returns = {after for bit, after, _ in self.blind if not used & bit}
         for cls, after in lost_blind:
             shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
+            if after not in returns and (spent >> shift) & _COUNT < self.called[cls]:
                 absorbed = self.total & ~used
                 steps.append((after, used, absorbed, spent + (1 << shift), ~cls, False))
+        returns = {after for bit, after, _ in self.moves.get(state, ()) if not used & bit}
         for cls, after in self.lost_moves.get(state, ()):
             shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
+            if after not in returns and (spent >> shift) & _COUNT < self.called[cls]:
                 steps.append((after, used, free, spent + (1 << shift), ~cls, True))
+        returns = {cls for bit, cls, _ in self.asking if not used & bit}
         for cls in self.lost_asking:
             shift = self.shift[cls]
-            if (spent >> shift) & _COUNT < self.called[cls]:
+            if cls not in returns and (spent >> shift) & _COUNT < self.called[cls]:
                 for after in self.problem.table.next(state, cls):
                     if after not in (state, self.problem.mute):
                         steps.append((after, used, free, spent + (1 << shift), ~cls, True))

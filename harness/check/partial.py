@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.check.engines import scouted
+from harness.check.engines import ENGINES
 from harness.check.limits import Budget, LimitReached
 from harness.check.models import Choice, Model, Refused, State
-from harness.check.problem import pose
+from harness.check.problem import Problem, pose
+from harness.check.refute import before
 from harness.check.witness import idle, weave
 from harness.core.operations import Operation
 
@@ -38,15 +39,13 @@ def longest_order(
     place = problem.place(culprit)
     assert place is not None  # an operation that says nothing is nobody's culprit
     dead = problem.events.index(2 * place + 1)
-    events = [event for event in problem.events[:dead] if event >> 1 != place]
-    returned = [False] * len(problem.operations)
-    for event in events:
-        returned[event >> 1] |= bool(event & 1)
+    problem = _without(problem, place, dead)
     try:
-        found = scouted(replace(problem, events=events, returned=returned), budget)
+        found = ENGINES["auto"](problem, budget)
     except LimitReached:
         return Partial()
-    assert found.order is not None
+    if found.order is None:
+        return Partial()  # what was refuted need not be the first that no order passes
     order = [problem.operations[item] for item in found.order]
     extra = [
         item
@@ -54,6 +53,22 @@ def longest_order(
         if item.end is not None and (item.end, item.index) < (culprit.end, culprit.index)
     ]
     return Partial(tuple(weave(order, extra)), _reason(order, culprit, model))
+
+
+def _without(problem: Problem, place: int, dead: int) -> Problem:
+    """What was before an event, as if one operation had never been called."""
+    events = [
+        event - 2 if event >> 1 > place else event
+        for event in problem.events[:dead]
+        if event >> 1 != place
+    ]
+    operations, classes = list(problem.operations), list(problem.classes)
+    del operations[place], classes[place]
+    returned = [False] * len(operations)
+    return before(
+        replace(problem, operations=operations, classes=classes, returned=returned, events=events),
+        len(events),
+    )
 
 
 def _reason(order: Sequence[Operation], culprit: Operation, model: Model) -> str | None:

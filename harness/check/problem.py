@@ -40,11 +40,12 @@ class Table:
     through the model's ``project`` first, so states that this history cannot tell apart are one.
     """
 
-    __slots__ = ("_ids", "_project", "_rows", "actions", "model", "states")
+    __slots__ = ("_ids", "_project", "_rows", "_step", "actions", "model", "states")
 
     def __init__(self, model: Model, actions: Sequence[Action]) -> None:
         self.model = model
         self.actions = actions
+        self._step = model.step
         self._project: Callable[[State], State] = model.project(actions)
         self._ids: dict[State, int] = {}
         self._rows: list[dict[int, tuple[int, ...]]] = []
@@ -68,13 +69,13 @@ class Table:
         row = self._rows[state]
         found = row.get(cls)
         if found is None:
-            match self.model.step(self.states[state], self.actions[cls]):
-                case Refused():
-                    found = ()
-                case Choice(states):
-                    found = tuple(dict.fromkeys(self.intern(item) for item in states))
-                case after:
-                    found = (self.intern(after),)
+            after = self._step(self.states[state], self.actions[cls])
+            if isinstance(after, Refused):
+                found = ()
+            elif isinstance(after, Choice):
+                found = tuple(dict.fromkeys(self.intern(item) for item in after.states))
+            else:
+                found = (self.intern(after),)
             row[cls] = found
         return found
 
@@ -196,10 +197,7 @@ def _partition_columns(columns: Columns, model: Model) -> Mapping[Hashable, Sequ
     if strange:
         raise _unknown(model, columns.operation(min(strange)))
     keyed = model.partition is by_key
-    return {
-        columns.values[key]: OfOneObject(columns, part)
-        for key, part in columns.table.parts(keyed, columns.same)
-    }
+    return {columns.values[key]: OfOneObject(columns, part) for key, part in columns.parts(keyed)}
 
 
 def pose(operations: Sequence[Operation], model: Model) -> Problem:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.check.antichain import search
+from harness.check.engines import first_to_fail
 from harness.check.limits import Budget, LimitReached
 from harness.check.models import Model
-from harness.check.problem import pose
 from harness.core.operations import Operation, Outcome
 from harness.core.values import Value
 
@@ -158,12 +157,8 @@ def fails_at(
     Raises:
         LimitReached: the budget is used up.
     """
-    problem = pose(operations, model)
-    place = problem.place(culprit)
-    if place is None:
-        return False  # in this part of the history it is allowed everywhere
-    last = problem.events.index(2 * place + 1)
-    return search(problem, budget, last + 1).dead == last
+    found = first_to_fail(operations, model, budget)
+    return found is not None and found.index == culprit.index
 
 
 def shrink(

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from harness.check.limits import Budget
 from harness.check.problem import Problem
 
-_LOOK_EVERY = 512
-"""Steps between two looks at the budget."""
+_LOOK_EVERY = 64
+"""Steps between two looks at the budget and at the patience."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@
 
 use crate::groups::{Config, Groups};
 use crate::masks::Mask;
-use crate::openings::{Fields, Opening, Openings};
+use crate::openings::{has_unused, Fields, Opening, Openings};
 use crate::problem::{Host, Kind, Problem, World, NONE};
 use crate::trails::{Step, Trails};
 
 /// Widths tried one after the other; the last, unlimited one is exact (rule 9).
-pub const BEAMS: [usize; 6] = [2, 16, 128, 1024, 8192, usize::MAX];
+pub const BEAMS: [usize; 6] = [2, 64, 256, 1024, 8192, usize::MAX];
+
+/// Room for so many configurations to begin with: of short searches, growing is a good part.
+const AT_FIRST: usize = 32;
 
 /// Configurations that a beam meets on its way to one return, at most, for each that it may carry.
 const REACH: usize = 64;
@@ -78,7 +81,7 @@ struct Candidate<M> {
 struct Antichain<'a, M, H> {
     problem: &'a Problem,
     world: &'a mut World<H>,
-    open: Openings<M>,
+    open: Openings<'a, M>,
     words: usize,
     width: usize,
     truncated: bool,
@@ -97,12 +100,12 @@ struct Antichain<'a, M, H> {
 impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
     fn new(
         problem: &'a Problem,
-        fields: &Fields,
+        fields: &'a Fields,
         words: usize,
         width: usize,
         world: &'a mut World<H>,
     ) -> Result<Self, H::Error> {
-        world.look()?;
+        world.begin()?;
         let mut configs = Groups::new();
         let zero = || M::zero(words);
         let group = configs.add(problem.initial, zero());
@@ -119,9 +122,9 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
             widest: 1,
             configs,
             settled: Groups::new(),
-            accepted: Vec::new(),
-            queue: Vec::new(),
-            blind: Vec::new(),
+            accepted: Vec::with_capacity(AT_FIRST),
+            queue: Vec::with_capacity(AT_FIRST),
+            blind: Vec::with_capacity(8),
             lost_blind: Vec::new(),
             trails: Trails::new(),
         })
@@ -241,19 +244,28 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         };
         for place in 0..self.blind.len() {
             let one = self.blind[place];
-            if !used.has(one.slot) {
+            // Rule 10: nothing with the same effect returns sooner and is unused.
+            if !used.has(one.slot) && !has_unused(&self.blind[..place], one.to, &used) {
                 self.consider(position, slot, step(one, one.to, true, false))?;
             }
         }
-        for place in 0..self.open.moves.get(&state).map_or(0, Vec::len) {
-            let one = self.open.moves[&state][place];
-            if !used.has(one.slot) {
+        let mut place = 0;
+        while let Some(one) = self.open.moves.at(state, place) {
+            let sooner = self.open.moves.get(state).map_or(&[][..], |list| &list[..place]);
+            let first = !has_unused(sooner, one.to, &used);
+            place += 1;
+            if first && !used.has(one.slot) {
                 self.consider(position, slot, step(one, one.to, false, true))?;
             }
         }
         for place in 0..self.open.asking.len() {
             let one = self.open.asking[place];
             if used.has(one.slot) {
+                continue;
+            }
+            let same = |other: &Opening| other.to == one.to && !used.has(other.slot);
+            let instead = |other: &Opening| free.has(one.slot) || !free.has(other.slot);
+            if self.open.asking[..place].iter().any(|other| same(other) && instead(other)) {
                 continue;
             }
             let next = self.world.next(state, one.to)?;
@@ -291,22 +303,25 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         for place in 0..self.lost_blind.len() {
             let (lost, after) = self.lost_blind[place];
             let lost = &self.open.lost[lost];
-            if lost.left(&config.spent) {
+            if lost.left(&config.spent) && !has_unused(&self.open.blind, after, &config.used) {
                 let taken = step(lost.spend(&config.spent), lost.cls, after, &total, false);
                 self.consider(position, slot, taken)?;
             }
         }
-        for place in 0..self.open.lost_moves.get(&state).map_or(0, Vec::len) {
-            let (lost, after) = self.open.lost_moves[&state][place];
+        let mut place = 0;
+        while let Some((lost, after)) = self.open.lost_moves.at(state, place) {
+            place += 1;
             let lost = &self.open.lost[lost];
-            if lost.left(&config.spent) {
+            let returning = self.open.moves.get(state).map_or(&[][..], |list| &list[..]);
+            if lost.left(&config.spent) && !has_unused(returning, after, &config.used) {
                 let taken = step(lost.spend(&config.spent), lost.cls, after, &config.free, true);
                 self.consider(position, slot, taken)?;
             }
         }
         for place in 0..self.open.lost_asking.len() {
             let lost = &self.open.lost[self.open.lost_asking[place]];
-            if !lost.left(&config.spent) {
+            let returns = has_unused(&self.open.asking, lost.cls, &config.used);
+            if returns || !lost.left(&config.spent) {
                 continue;
             }
             let (cls, spent) = (lost.cls, lost.spend(&config.spent));

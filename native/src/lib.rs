@@ -1,27 +1,36 @@
 //! `harness._native`: the searches of the linearizability checker, compiled.
 
 mod antichain;
+mod attempts;
 mod groups;
+mod kept;
+mod made;
 mod masks;
 mod openings;
 mod plain;
 mod problem;
+mod queues;
 mod reader;
+mod refute;
+mod registers;
 mod table;
 mod trails;
 mod wgl;
 mod witness;
 
+use crate::attempts::Attempt;
 use crate::problem::{Host, Kind, Problem, World, NONE};
+use crate::queues::{Decided, Role};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Counted up whenever the two sides of the interface change together.
-const INTERFACE: u32 = 5;
+const INTERFACE: u32 = 7;
 
 /// Python, asked with its lock held.
 struct Asked {
-    next: Py<PyAny>,
+    /// None where no class of actions has to be asked about.
+    next: Option<Py<PyAny>>,
     look: Option<Py<PyAny>>,
 }
 
@@ -29,7 +38,10 @@ impl Host for Asked {
     type Error = PyErr;
 
     fn next(&mut self, state: u32, cls: u32) -> PyResult<Vec<u32>> {
-        Python::attach(|py| self.next.bind(py).call1((state, cls))?.extract())
+        let Some(next) = &self.next else {
+            return Err(PyValueError::new_err("nobody knows the successors of a state"));
+        };
+        Python::attach(|py| next.bind(py).call1((state, cls))?.extract())
     }
 
     fn look(&mut self) -> PyResult<()> {
@@ -79,7 +91,7 @@ impl Core {
             return Err(PyValueError::new_err(fault));
         }
         let next = problem.getattr("table")?.getattr("next")?.unbind();
-        let world = World::new(Asked { next, look: None }, posed.kinds.len());
+        let world = World::new(Asked { next: Some(next), look: None }, posed.kinds.len());
         Ok(Core { problem: posed, world })
     }
 }
@@ -129,9 +141,66 @@ impl Core {
 
     /// How many unanswered operations lead from one state to another.
     fn lost_moves(&self) -> usize {
-        let p = &self.problem;
-        let lost = p.classes.iter().zip(&p.returned).filter(|(_, returned)| !**returned);
-        lost.filter(|(cls, _)| p.kinds[**cls as usize] == Kind::Moves).count()
+        self.problem.lost_moves()
+    }
+
+    /// How many operations there are.
+    fn operations(&self) -> usize {
+        self.problem.classes.len()
+    }
+
+    /// The largest number of operations that are open at once and will return.
+    fn most_open(&self) -> usize {
+        self.problem.most_open()
+    }
+
+    /// The attempts one after the other: (order | None, dead | None, visited, widest) of the first that
+    /// decides, None if none does.
+    fn solve(
+        &mut self,
+        py: Python<'_>,
+        attempts: Vec<Attempt>,
+        look: Py<PyAny>,
+    ) -> PyResult<Option<Solution>> {
+        self.world.host.look = Some(look);
+        let Core { problem, world } = self;
+        let solved = py.detach(|| attempts::solve(problem, world, &attempts))?;
+        Ok(solved.map(|it| (it.order, it.dead, it.visited, it.widest)))
+    }
+
+    /// A return that no legal order passes, if that is seen in polynomial time: see `refute`.
+    fn refuted(&mut self, py: Python<'_>, look: Py<PyAny>) -> PyResult<Option<u32>> {
+        self.world.host.look = Some(look);
+        let Core { problem, world } = self;
+        py.detach(|| refute::refuted(problem, world))
+    }
+
+    /// The verdict on a queue each of whose elements is put in once: (order | None, dead | None), or
+    /// None if that decides nothing. Of each class: what it does, and with which element; see `queues`.
+    fn queue(
+        &mut self,
+        py: Python<'_>,
+        what: Vec<u8>,
+        element: Vec<u32>,
+        in_order: bool,
+        look: Py<PyAny>,
+    ) -> PyResult<Option<(Option<Vec<u32>>, Option<u32>)>> {
+        let roles = what.iter().zip(&element).map(|(what, element)| Role::of(*what, *element));
+        let roles: Option<Vec<Role>> = roles.collect();
+        let fits = |it: &Vec<Role>| {
+            it.len() == self.problem.kinds.len()
+                && element.iter().all(|element| (*element as usize) < it.len())
+        };
+        let Some(roles) = roles.filter(fits) else {
+            return Err(PyValueError::new_err("roles and classes do not fit"));
+        };
+        self.world.host.look = Some(look);
+        let Core { problem, world } = self;
+        let decided = py.detach(|| queues::decide(problem, &roles, in_order, world))?;
+        Ok(decided.map(|it| match it {
+            Decided::Order(order) => (Some(order), None),
+            Decided::Dead(dead) => (None, Some(dead)),
+        }))
     }
 
     /// Depth first, with a bit for each operation in the cache: as `walk`.

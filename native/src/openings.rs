@@ -4,8 +4,7 @@
 //! never return are counted by class: each class has a field of bits in packed counts.
 
 use crate::masks::Mask;
-use crate::problem::{Host, Kind, Next, Problem, World};
-use rustc_hash::FxHashMap;
+use crate::problem::{Host, Kind, Next, Problem, World, NONE};
 
 /// A step of an operation with a slot.
 #[derive(Clone, Copy)]
@@ -43,8 +42,12 @@ impl Lost {
     }
 }
 
-/// Where the counts of unanswered operations go.
+/// What all beams of a search have in common: where operations return, and where the counts of
+/// unanswered ones go.
 pub struct Fields {
+    ends: Vec<u32>,
+    /// How many states the classes name.
+    states: usize,
     lost: Vec<(u32, usize, u32, u32)>,
     pub words: usize,
 }
@@ -53,11 +56,11 @@ impl Fields {
     /// One field for each class of unanswered operations that are worth counting: those whose
     /// effect somebody can notice.
     pub fn of(problem: &Problem) -> Fields {
-        let mut counts: FxHashMap<u32, u64> = FxHashMap::default();
+        let mut counts = vec![0u64; problem.kinds.len()];
         let mut order = Vec::new();
         for (operation, cls) in problem.classes.iter().enumerate() {
             if !problem.returned[operation] && counted(problem, *cls) {
-                let count = counts.entry(*cls).or_insert(0);
+                let count = &mut counts[*cls as usize];
                 if *count == 0 {
                     order.push(*cls);
                 }
@@ -65,16 +68,18 @@ impl Fields {
             }
         }
         let (mut word, mut shift) = (0, 0);
-        let mut lost = Vec::new();
+        let mut lost = Vec::with_capacity(order.len());
         for cls in order {
-            let bits = u64::BITS - counts[&cls].leading_zeros() + 1;
+            let bits = u64::BITS - counts[cls as usize].leading_zeros() + 1;
             if shift + bits > u64::BITS {
                 (word, shift) = (word + 1, 0);
             }
             lost.push((cls, word, shift, bits));
             shift += bits;
         }
-        Fields { words: word + 1, lost }
+        let named = problem.at.iter().chain(&problem.to).filter(|state| **state != NONE);
+        let states = named.max().map_or(0, |state| *state as usize + 1);
+        Fields { ends: problem.ends(), states, words: word + 1, lost }
     }
 }
 
@@ -87,61 +92,101 @@ fn counted(problem: &Problem, cls: u32) -> bool {
     }
 }
 
+/// Something for each state that an operation expects; states are small numbers.
+pub struct ByState<T>(Vec<T>);
+
+/// States beyond these get their room when they come up: of many, few are seen by one beam.
+const ROOM: usize = 64;
+
+impl<T: Default> ByState<T> {
+    pub fn new(states: usize) -> Self {
+        ByState(Vec::with_capacity(states.min(ROOM)))
+    }
+
+    #[inline(always)]
+    pub fn get(&self, state: u32) -> Option<&T> {
+        self.0.get(state as usize)
+    }
+
+    #[inline(always)]
+    pub fn of(&mut self, state: u32) -> &mut T {
+        let place = state as usize;
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, T::default);
+        }
+        &mut self.0[place]
+    }
+}
+
+impl<T: Copy> ByState<Vec<T>> {
+    /// One of a state's list, if it is so long.
+    #[inline(always)]
+    pub fn at(&self, state: u32, place: usize) -> Option<T> {
+        self.0.get(state as usize)?.get(place).copied()
+    }
+}
+
 /// The open operations, filed by what they can do.
-pub struct Openings<M> {
+pub struct Openings<'a, M> {
     words: usize,
     free_slots: Vec<u32>,
     slots: u32,
     slot_of: Vec<u32>,
+    /// Where each operation returns. Lists of openings are in this order (rule 10).
+    ends: &'a [u32],
     pub observers: M,
     pub total: M,
-    pub sees: FxHashMap<u32, M>,
-    sees_other: FxHashMap<u32, M>,
+    sees: ByState<Option<M>>,
+    sees_other: ByState<Option<M>>,
     any_other: M,
     others: usize,
     lookers: Vec<Opening>,
     pub blind: Vec<Opening>,
-    pub moves: FxHashMap<u32, Vec<Opening>>,
+    pub moves: ByState<Vec<Opening>>,
+    moving: usize,
     pub asking: Vec<Opening>,
     pub lost: Vec<Lost>,
-    place_of: FxHashMap<u32, usize>,
+    /// Of each class: its place in `lost`.
+    place_of: Vec<u32>,
     pub guards: M,
     /// Places in `lost`, with the state after them; by the state they leave; to be asked.
     pub lost_blind: Vec<(usize, u32)>,
-    pub lost_moves: FxHashMap<u32, Vec<(usize, u32)>>,
+    pub lost_moves: ByState<Vec<(usize, u32)>>,
     pub lost_asking: Vec<usize>,
 }
 
-impl<M: Mask> Openings<M> {
-    pub fn new(problem: &Problem, fields: &Fields, words: usize) -> Self {
+impl<'a, M: Mask> Openings<'a, M> {
+    pub fn new(problem: &Problem, fields: &'a Fields, words: usize) -> Self {
         let mut guards = M::zero(words);
-        let mut lost = Vec::new();
-        let mut place_of = FxHashMap::default();
+        let mut lost = Vec::with_capacity(fields.lost.len());
+        let mut place_of = vec![NONE; if fields.lost.is_empty() { 0 } else { problem.kinds.len() }];
         for &(cls, word, shift, bits) in &fields.lost {
             guards.words_mut()[word] |= 1 << (shift + bits - 1);
-            place_of.insert(cls, lost.len());
+            place_of[cls as usize] = lost.len() as u32;
             lost.push(Lost { cls, called: 0, word, shift, bits });
         }
         Openings {
             words,
-            free_slots: Vec::new(),
+            free_slots: Vec::with_capacity(16),
             slots: 0,
             slot_of: vec![0; problem.classes.len()],
+            ends: &fields.ends,
             observers: M::zero(words),
             total: M::zero(words),
-            sees: FxHashMap::default(),
-            sees_other: FxHashMap::default(),
+            sees: ByState::new(fields.states),
+            sees_other: ByState::new(0),
             any_other: M::zero(words),
             others: 0,
             lookers: Vec::new(),
-            blind: Vec::new(),
-            moves: FxHashMap::default(),
+            blind: Vec::with_capacity(8),
+            moves: ByState::new(fields.states),
+            moving: 0,
             asking: Vec::new(),
             lost,
             place_of,
             guards,
             lost_blind: Vec::new(),
-            lost_moves: FxHashMap::default(),
+            lost_moves: ByState::new(0),
             lost_asking: Vec::new(),
         }
     }
@@ -165,26 +210,27 @@ impl<M: Mask> Openings<M> {
         let words = self.words;
         match kind {
             Kind::Sees => {
-                self.sees.entry(at).or_insert_with(|| M::zero(words)).set(slot);
+                self.sees.of(at).get_or_insert_with(|| M::zero(words)).set(slot);
             }
             Kind::SeesOther => {
-                self.sees_other.entry(at).or_insert_with(|| M::zero(words)).set(slot);
+                self.sees_other.of(at).get_or_insert_with(|| M::zero(words)).set(slot);
                 self.any_other.set(slot);
                 self.others += 1;
             }
             Kind::Idle | Kind::Looks => self.lookers.push(Opening { slot, to: cls, operation }),
             Kind::Blind => {
                 self.total.set(slot);
-                self.blind.push(Opening { slot, to, operation });
+                insert(&mut self.blind, self.ends, Opening { slot, to, operation });
             }
             Kind::Moves => {
-                self.moves.entry(at).or_default().push(Opening { slot, to, operation });
+                insert(self.moves.of(at), self.ends, Opening { slot, to, operation });
+                self.moving += 1;
             }
             Kind::Total | Kind::Other => {
                 if kind == Kind::Total {
                     self.total.set(slot);
                 }
-                self.asking.push(Opening { slot, to: cls, operation });
+                insert(&mut self.asking, self.ends, Opening { slot, to: cls, operation });
             }
         }
     }
@@ -208,12 +254,8 @@ impl<M: Mask> Openings<M> {
             Kind::Idle | Kind::Looks => drop_slot(&mut self.lookers, slot),
             Kind::Blind => drop_slot(&mut self.blind, slot),
             Kind::Moves => {
-                if let Some(list) = self.moves.get_mut(&at) {
-                    drop_slot(list, slot);
-                    if list.is_empty() {
-                        self.moves.remove(&at);
-                    }
-                }
+                drop_slot(self.moves.of(at), slot);
+                self.moving -= 1;
             }
             Kind::Total | Kind::Other => drop_slot(&mut self.asking, slot),
         }
@@ -221,7 +263,10 @@ impl<M: Mask> Openings<M> {
 
     /// Counts an operation that nobody saw the end of (rule 3).
     pub fn lose(&mut self, problem: &Problem, cls: u32) {
-        let Some(&place) = self.place_of.get(&cls) else { return };
+        let place = match self.place_of.get(cls as usize) {
+            Some(&place) if place != NONE => place as usize,
+            _ => return,
+        };
         self.lost[place].called += 1;
         if self.lost[place].called > 1 {
             return;
@@ -229,21 +274,21 @@ impl<M: Mask> Openings<M> {
         let (at, to) = (problem.at[cls as usize], problem.to[cls as usize]);
         match problem.kinds[cls as usize] {
             Kind::Blind => self.lost_blind.push((place, to)),
-            Kind::Moves => self.lost_moves.entry(at).or_default().push((place, to)),
+            Kind::Moves => self.lost_moves.of(at).push((place, to)),
             _ => self.lost_asking.push(place),
         }
     }
 
     /// The open observers that a state allows.
     pub fn granted<H: Host>(&self, world: &mut World<H>, state: u32) -> Result<M, H::Error> {
-        let mut granted = match self.sees.get(&state) {
-            Some(mask) => mask.clone(),
-            None => M::zero(self.words),
+        let mut granted = match self.sees.get(state) {
+            Some(Some(mask)) => mask.clone(),
+            _ => M::zero(self.words),
         };
         if self.others > 0 {
-            match self.sees_other.get(&state) {
-                Some(refused) => granted.join(&self.any_other.without(refused)),
-                None => granted.join(&self.any_other),
+            match self.sees_other.get(state) {
+                Some(Some(refused)) => granted.join(&self.any_other.without(refused)),
+                _ => granted.join(&self.any_other),
             }
         }
         for looker in &self.lookers {
@@ -260,9 +305,9 @@ impl<M: Mask> Openings<M> {
             || !(self.lookers.is_empty() && self.asking.is_empty() && self.lost_asking.is_empty());
         let wanted = |state: &u32| {
             anything
-                || self.sees.contains_key(state)
-                || self.moves.contains_key(state)
-                || self.lost_moves.contains_key(state)
+                || self.sees.get(*state).is_some_and(Option::is_some)
+                || self.moves.get(*state).is_some_and(|list| !list.is_empty())
+                || self.lost_moves.get(*state).is_some_and(|list| !list.is_empty())
         };
         blind.clear();
         blind.extend(self.blind.iter().filter(|one| one.slot == slot || wanted(&one.to)));
@@ -281,10 +326,10 @@ impl<M: Mask> Openings<M> {
         if state == problem.mute {
             return Ok(false);
         }
-        if self.lost_moves.contains_key(&state) {
+        if self.lost_moves.get(state).is_some_and(|list| !list.is_empty()) {
             return Ok(true);
         }
-        if let Some(moves) = self.moves.get(&state) {
+        if let Some(moves) = self.moves.get(state) {
             if moves.iter().any(|one| !used.has(one.slot)) {
                 return Ok(true);
             }
@@ -307,20 +352,32 @@ impl<M: Mask> Openings<M> {
     fn others_than_total(&self, problem: &Problem, used: &M) -> bool {
         let total = |cls: u32| problem.kinds[cls as usize] == Kind::Total;
         self.observers.exceeds(used)
-            || !self.moves.is_empty()
-            || !self.lost_moves.is_empty()
+            || self.moving > 0
+            || !self.lost_moves.0.is_empty()
             || self.asking.iter().any(|one| !total(one.to) && !used.has(one.slot))
             || self.lost_asking.iter().any(|place| !total(self.lost[*place].cls))
     }
 }
 
-fn drop_bit<M: Mask>(masks: &mut FxHashMap<u32, M>, key: u32, slot: u32) {
-    if let Some(mask) = masks.get_mut(&key) {
+fn drop_bit<M: Mask>(masks: &mut ByState<Option<M>>, state: u32, slot: u32) {
+    let found = masks.of(state);
+    if let Some(mask) = found {
         mask.unset(slot);
         if mask.is_zero() {
-            masks.remove(&key);
+            *found = None;
         }
     }
+}
+
+fn insert(list: &mut Vec<Opening>, ends: &[u32], one: Opening) {
+    let end = ends[one.operation as usize];
+    let place = list.partition_point(|other| ends[other.operation as usize] <= end);
+    list.insert(place, one);
+}
+
+/// Whether a list has an operation with this effect that is not used.
+pub fn has_unused<M: Mask>(list: &[Opening], to: u32, used: &M) -> bool {
+    list.iter().any(|one| one.to == to && !used.has(one.slot))
 }
 
 fn drop_slot(list: &mut Vec<Opening>, slot: u32) {

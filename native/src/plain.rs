@@ -15,7 +15,7 @@ struct Taken {
 
 /// Searches for a legal order of all that returned; what did not may be in it or not.
 pub fn walk<H: Host>(problem: &Problem, world: &mut World<H>) -> Result<Walk, H::Error> {
-    world.look()?;
+    world.begin()?;
     let mut entries = Entries::new(problem);
     let mut cache: Vec<FxHashSet<Box<[u64]>>> = (0..PARTS).map(|_| FxHashSet::default()).collect();
     // A bit for each operation that has been linearized; the last word is the state.

@@ -74,6 +74,44 @@ impl Problem {
         (!whole).then_some("an operation without its events")
     }
 
+    /// Where operations return; `NONE` for one that does not.
+    pub fn ends(&self) -> Vec<u32> {
+        let mut ends = vec![NONE; self.classes.len()];
+        for (position, event) in self.events.iter().enumerate() {
+            if event & 1 != 0 {
+                ends[(event >> 1) as usize] = position as u32;
+            }
+        }
+        ends
+    }
+
+    /// What was before an event: operations that return later may take effect or not.
+    pub fn before(&self, position: u32) -> Problem {
+        let events = self.events[..position as usize].to_vec();
+        let called = events.iter().map(|event| (event >> 1) as usize + 1).max().unwrap_or(0);
+        let mut returned = vec![false; called];
+        for event in &events {
+            returned[(event >> 1) as usize] |= event & 1 != 0;
+        }
+        Problem {
+            classes: self.classes[..called].to_vec(),
+            returned,
+            events,
+            kinds: self.kinds.clone(),
+            at: self.at.clone(),
+            to: self.to.clone(),
+            initial: self.initial,
+            mute: self.mute,
+            commutes: self.commutes,
+        }
+    }
+
+    /// How many unanswered operations lead from one state to another.
+    pub fn lost_moves(&self) -> usize {
+        let lost = self.classes.iter().zip(&self.returned).filter(|(_, returned)| !**returned);
+        lost.filter(|(cls, _)| self.kinds[**cls as usize] == Kind::Moves).count()
+    }
+
     /// The largest number of operations that are open at once and will return.
     pub fn most_open(&self) -> usize {
         let (mut open, mut most) = (0usize, 0);
@@ -232,9 +270,17 @@ impl<H: Host> World<H> {
         self.look()
     }
 
+    /// Lets the host look if it has not for a while: before something new is begun.
+    pub fn begin(&mut self) -> Result<(), H::Error> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.look()
+    }
+
     /// Lets the host look now.
     #[cold]
-    pub fn look(&mut self) -> Result<(), H::Error> {
+    fn look(&mut self) -> Result<(), H::Error> {
         self.host.look()?;
         self.looked = Instant::now();
         Ok(())

@@ -66,6 +66,37 @@ pub struct Columns {
     pub names: Texts,
     pub values: Texts,
     pub words: Texts,
+    /// Where the columns were not read from a text: how many values there are, and of those that
+    /// are pairs, the values in them.
+    pub valued: usize,
+    pub pairs: Pairs,
+}
+
+/// The two values in each value that is a pair.
+pub type Pairs = FxHashMap<u32, (u32, u32)>;
+
+impl Columns {
+    pub fn new() -> Self {
+        Columns {
+            index: Vec::new(),
+            process: Vec::new(),
+            f: Vec::new(),
+            key: Vec::new(),
+            value: Vec::new(),
+            result: Vec::new(),
+            outcome: Vec::new(),
+            start: Vec::new(),
+            end: Vec::new(),
+            node: Vec::new(),
+            error: Vec::new(),
+            position: FxHashMap::default(),
+            names: Texts::new(),
+            values: Texts::new(),
+            words: Texts::new(),
+            valued: 0,
+            pairs: FxHashMap::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -120,23 +151,7 @@ struct Reader {
 impl Reader {
     fn new() -> Self {
         Reader {
-            columns: Columns {
-                index: Vec::new(),
-                process: Vec::new(),
-                f: Vec::new(),
-                key: Vec::new(),
-                value: Vec::new(),
-                result: Vec::new(),
-                outcome: Vec::new(),
-                start: Vec::new(),
-                end: Vec::new(),
-                node: Vec::new(),
-                error: Vec::new(),
-                position: FxHashMap::default(),
-                names: Texts::new(),
-                values: Texts::new(),
-                words: Texts::new(),
-            },
+            columns: Columns::new(),
             open: FxHashMap::default(),
             waiting: FxHashMap::default(),
             place: 0,

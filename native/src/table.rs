@@ -1,11 +1,18 @@
 //! What Python sees of a history in columns, and how an object's rows become a problem.
 
 use crate::reader::{self, Columns, FAIL, INFO, OK, OPEN};
-use crate::Core;
+use crate::attempts::{self, Attempt};
+use crate::kept::{Kept, Times};
+use crate::made;
+use crate::problem::World;
+use crate::reader::Pairs;
+use crate::registers::{self, Rules};
+use crate::{Asked, Core};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A history file in columns. Names, keys and values are numbers of texts; 0 is none.
@@ -14,6 +21,7 @@ pub struct Table {
     columns: Arc<Columns>,
 }
 
+type Made<'py> = (Table, Vec<Bound<'py, PyAny>>, Bound<'py, PyList>, Vec<Bound<'py, PyAny>>);
 type Row = (u32, i64, u8, u32, u32, u32, u8, i64, i64, u8, u16, Option<i64>);
 
 #[pymethods]
@@ -23,6 +31,16 @@ impl Table {
     fn read(py: Python<'_>, path: &str, offset: u64) -> Option<Table> {
         let columns = py.detach(|| reader::read(path, offset)).ok()?;
         Some(Table { columns: Arc::new(columns) })
+    }
+
+    /// The columns of operations, with the names of functions, the values and the errors that their
+    /// numbers mean; None if they do not fit into columns.
+    #[staticmethod]
+    fn of<'py>(py: Python<'py>, operations: Bound<'py, PyTuple>) -> PyResult<Option<Made<'py>>> {
+        let made = made::columns(py, &operations)?;
+        Ok(made.map(|(columns, names, values, words)| {
+            (Table { columns: Arc::new(columns) }, names, values, words)
+        }))
     }
 
     fn __len__(&self) -> usize {
@@ -79,14 +97,28 @@ impl Table {
     }
 
     /// The rows of each key, keys in the order in which they come; all in one if not `by_key`.
-    /// `same` says which number stands for each value: several texts can mean one value.
-    fn parts(&self, by_key: bool, same: Vec<u32>) -> PyResult<Vec<(u32, Part)>> {
-        if same.len() != self.columns.values.all.len() {
+    /// `same` says which number stands for each value, as several texts can mean one value, and
+    /// `pairs` which values are in those that are pairs. Columns that were made know both.
+    #[pyo3(signature = (by_key, same=None, pairs=None))]
+    fn parts(
+        &self,
+        by_key: bool,
+        same: Option<Vec<u32>>,
+        pairs: Option<HashMap<u32, (u32, u32)>>,
+    ) -> PyResult<Vec<(u32, Part)>> {
+        let made = self.columns.valued;
+        let valued = if made == 0 { self.columns.values.all.len() } else { made };
+        let same = same.unwrap_or_else(|| (0..made as u32).collect());
+        if same.len() != valued {
             return Err(PyValueError::new_err("a value that nothing stands for"));
         }
         let count = self.columns.index.len() as u32;
         let same = Arc::new(same);
-        let part = |rows| Part::new(self.columns.clone(), same.clone(), rows);
+        let pairs = Arc::new(match pairs {
+            Some(pairs) => pairs.into_iter().collect(),
+            None => self.columns.pairs.clone(),
+        });
+        let part = |rows| Part::new(self.columns.clone(), same.clone(), pairs.clone(), rows);
         if !by_key {
             let rows: Vec<u32> = (0..count).collect();
             return Ok(if rows.is_empty() { vec![] } else { vec![(0, part(rows))] });
@@ -110,15 +142,21 @@ impl Table {
 pub struct Part {
     columns: Arc<Columns>,
     same: Arc<Vec<u32>>,
+    pairs: Arc<Pairs>,
     rows: Vec<u32>,
     /// Of each row: which combination of function, value, answer (and process) it is.
     combinations: Vec<u32>,
 }
 
 impl Part {
-    fn new(columns: Arc<Columns>, same: Arc<Vec<u32>>, mut rows: Vec<u32>) -> Self {
+    fn new(
+        columns: Arc<Columns>,
+        same: Arc<Vec<u32>>,
+        pairs: Arc<Pairs>,
+        mut rows: Vec<u32>,
+    ) -> Self {
         rows.shrink_to_fit();
-        Part { columns, same, rows, combinations: Vec::new() }
+        Part { columns, same, pairs, rows, combinations: Vec::new() }
     }
 }
 
@@ -165,6 +203,46 @@ impl Part {
         first
     }
 
+    /// Judges a register without asking Python what its operations mean: see `registers`. None if that
+    /// decides nothing, because an operation is none of a register's or the attempts all gave up.
+    ///
+    /// `plan` is told how many cas are unanswered, how many operations are open at once, how many
+    /// there are, and of how many classes.
+    #[allow(clippy::type_complexity)]
+    fn glance<'py>(
+        &self,
+        py: Python<'py>,
+        rules: Rules,
+        plan: Bound<'py, PyAny>,
+        look: Py<PyAny>,
+    ) -> PyResult<Option<(Option<Bound<'py, PyBytes>>, Option<u32>, u64, usize, u64)>> {
+        let (columns, same, rows) = (&self.columns, &self.same, &self.rows);
+        let posed = py.detach(|| registers::pose(columns, same, &self.pairs, rows, &rules));
+        let Some((problem, kept)) = posed else { return Ok(None) };
+        let (operations, classes) = (problem.classes.len(), problem.kinds.len());
+        let sizes = (problem.lost_moves(), problem.most_open(), operations, classes);
+        let attempts: Vec<Attempt> = plan.call1(sizes)?.extract()?;
+        let (solved, took) = py.detach(|| {
+            let began = thread_ns();
+            let mut world = World::new(Asked { next: None, look: Some(look) }, problem.kinds.len());
+            let solved = attempts::solve(&problem, &mut world, &attempts)?;
+            Ok::<_, PyErr>((solved, thread_ns() - began))
+        })?;
+        let Some(solved) = solved else { return Ok(None) };
+        let witness = match &solved.order {
+            Some(order) => Some(kept.woven(columns, order)),
+            None => None,
+        };
+        let culprit = solved.dead.map(|dead| kept.rows[(problem.events[dead as usize] >> 1) as usize]);
+        Ok(Some((
+            witness.map(|woven| PyBytes::new(py, &woven)),
+            culprit,
+            solved.visited,
+            solved.widest,
+            took,
+        )))
+    }
+
     /// The problem of the operations whose combination has a class (-1: left out), ready to search.
     ///
     /// `keep[class]`: 0 only if it returned, 1 always, 2 never.
@@ -178,13 +256,12 @@ impl Part {
         Ok(py.detach(|| {
             let mut posed = Posed {
                 columns: c.clone(),
-                rows: Vec::new(),
-                idle: Vec::new(),
+                kept: Kept::default(),
                 classes: Vec::new(),
                 returned: Vec::new(),
                 events: Vec::new(),
             };
-            let mut times: Vec<(i64, u32)> = Vec::with_capacity(2 * rows.len());
+            let mut times = Times::with_capacity(rows.len());
             for (&row, &combination) in rows.iter().zip(combinations) {
                 let class = classes[combination as usize];
                 if class < 0 {
@@ -197,35 +274,36 @@ impl Part {
                     0 if returned => {}
                     _ => {
                         if returned {
-                            posed.idle.push(row);
+                            posed.kept.idle.push(row);
                         }
                         continue;
                     }
                 }
-                let operation = posed.rows.len() as u32;
-                posed.rows.push(row);
+                let operation = posed.kept.rows.len() as u32;
+                posed.kept.rows.push(row);
                 posed.classes.push(class as u32);
                 posed.returned.push(returned);
-                // At equal times calls come first: intervals are closed.
-                times.push((c.start[at] << 1, 2 * operation));
-                if returned {
-                    times.push((c.end[at] << 1 | 1, 2 * operation + 1));
-                }
+                times.add(operation, c.start[at], returned.then(|| c.end[at]));
             }
-            times.sort_unstable();
-            posed.events = times.into_iter().map(|(_, event)| event).collect();
+            posed.events = times.events();
             posed
         }))
     }
+}
+
+/// Nanoseconds that this thread has computed for: what others do on a busy machine is no part of it.
+fn thread_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes a timespec to where it is told to.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// The operations of a problem, as rows of the table, and its numbers.
 #[pyclass(module = "harness._native", frozen)]
 pub struct Posed {
     columns: Arc<Columns>,
-    rows: Vec<u32>,
-    /// Rows that returned and say nothing: they fit anywhere within their interval.
-    idle: Vec<u32>,
+    kept: Kept,
     classes: Vec<u32>,
     returned: Vec<bool>,
     events: Vec<u32>,
@@ -234,12 +312,12 @@ pub struct Posed {
 #[pymethods]
 impl Posed {
     fn __len__(&self) -> usize {
-        self.rows.len()
+        self.kept.rows.len()
     }
 
     /// The row of the table of an operation.
     fn row(&self, operation: usize) -> PyResult<u32> {
-        self.rows.get(operation).copied().ok_or_else(|| PyValueError::new_err("no such operation"))
+        self.kept.rows.get(operation).copied().ok_or_else(|| PyValueError::new_err("no such operation"))
     }
 
     /// For engines that are not compiled: (classes, returned, events).
@@ -250,24 +328,10 @@ impl Posed {
     /// An order of operations as indices of the history, idle ones woven in: each before the first
     /// operation that was called after it returned.
     fn witness<'py>(&self, py: Python<'py>, order: Vec<u32>) -> PyResult<Bound<'py, PyBytes>> {
-        let c = &self.columns;
-        if order.iter().any(|operation| *operation as usize >= self.rows.len()) {
+        if order.iter().any(|operation| *operation as usize >= self.kept.rows.len()) {
             return Err(PyValueError::new_err("an operation out of range"));
         }
-        let mut waiting = self.idle.clone();
-        // The earliest to return is taken first; of equals, the first called.
-        waiting.sort_by_key(|row| std::cmp::Reverse(c.end[*row as usize]));
-        let mut woven: Vec<u8> = Vec::with_capacity(4 * (order.len() + waiting.len()));
-        let mut put = |row: u32| woven.extend(c.index[row as usize].to_ne_bytes());
-        for operation in order {
-            let row = self.rows[operation as usize];
-            while waiting.last().is_some_and(|idle| c.end[*idle as usize] < c.start[row as usize]) {
-                put(waiting.pop().unwrap_or_default());
-            }
-            put(row);
-        }
-        waiting.into_iter().rev().for_each(put);
-        Ok(PyBytes::new(py, &woven))
+        Ok(PyBytes::new(py, &self.kept.woven(&self.columns, &order)))
     }
 
     /// The search's own copy; the rest of the problem is handed over as it is in Python.

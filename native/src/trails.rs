@@ -20,10 +20,11 @@ pub struct Trails {
 }
 
 const AT_LEAST: usize = 1 << 16;
+const AT_FIRST: usize = 128;
 
 impl Trails {
     pub fn new() -> Self {
-        Trails { steps: Vec::new(), limit: AT_LEAST }
+        Trails { steps: Vec::with_capacity(AT_FIRST), limit: AT_LEAST }
     }
 
     #[inline(always)]

@@ -14,7 +14,7 @@ pub struct Walk {
 }
 
 /// Steps between two looks at the patience.
-const LOOK_EVERY: u64 = 512;
+const LOOK_EVERY: u64 = 64;
 
 /// The cache is in so many parts: only one at a time is doubled, so memory grows in small steps.
 pub const PARTS: usize = 64;
@@ -229,7 +229,7 @@ pub fn walk<H: Host>(
     world: &mut World<H>,
     patience: Option<u64>,
 ) -> Result<Walk, H::Error> {
-    world.look()?;
+    world.begin()?;
     let mut entries = Entries::new(problem);
     let numbers = numbers(problem);
     let mut cache = Cache::new();

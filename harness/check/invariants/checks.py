@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from harness.check.invariants.promise import Breach, listed
 from harness.check.invariants.watch import Watch
 from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.telling import counted
 from harness.core.operations import Outcome
 from harness.core.protocols import Evidence, Limits
-from harness.core.traces import TraceDamage, merged
+from harness.core.traces import Decoder, TraceDamage, merged
 from harness.core.values import Value
 from harness.core.verdict import Anomaly, CheckResult, Verdict
 
@@ -64,6 +66,11 @@ class _Pass:
     limit: str | None
 
 
+_JSON = Decoder(
+    msgspec.json.Decoder().decode, (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+)
+
+
 class _Memory:
     """The last pass: the checks of one run come one after another."""
 
@@ -98,7 +105,7 @@ def _look(key: tuple[object, ...], evidence: Evidence, limits: Limits) -> _Pass:
     limit: str | None = None
     try:
         with uncollected():
-            for line in merged(evidence.traces):
+            for line in merged(evidence.traces, _JSON):
                 watch.line(line)
                 if watch.lines % 1024 == 0:
                     budget.look()

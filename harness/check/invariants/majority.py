@@ -15,7 +15,9 @@ class MajorityCommit(Promise):
     """An entry is on the disks of a majority when its write is acknowledged (Ongaro 2014, section
     3.5), of a configuration that was in force: see :func:`quorums`.
 
-    ``unseen`` are nodes without a trace: they may have had it, as may voters that are no nodes.
+    A disk that was lost since counts all the same: no promise survives that of more than a
+    minority, and when the entry was counted it was there. ``unseen`` are nodes without a trace:
+    they may have had it, as may voters that are no nodes.
     """
 
     nodes: Mapping[str, NodeView] = field(default_factory=dict)
@@ -24,7 +26,7 @@ class MajorityCommit(Promise):
     def acknowledged(self, t: int, node: NodeView, index: int, term: int) -> None:
         """The answer to the write of this entry leaves the node."""
         self.looked_at += 1
-        having = [name for name, one in self.nodes.items() if one.log.has(index, term)]
+        having = [name for name, one in self.nodes.items() if one.had(index, term)]
         tried = quorums(node, index) or [tuple(self.nodes)]
         if any(2 * self._able(voters, having) > len(voters) for voters in tried):
             return

@@ -96,19 +96,35 @@ class NodeView:
     """A node as its lines up to now show it; ``term``, ``commit``, ``applied`` of this life.
 
     ``kept_term`` and ``kept_vote`` must survive a restart: they were durable, or somebody was told.
-    ``configs`` are (index, voters): the configurations that the node has used in this life, those
-    that its log still has.
+    ``identity`` tells it from an earlier node of its name, whose disk is gone: ``lost`` is what was
+    on such disks. ``configs`` are (index, voters): the configurations that the node has used in
+    this life, those that its log still has.
     """
 
     name: str
     booted: bool = False
     log: DurableLog = field(default_factory=DurableLog)
+    lost: list[DurableLog] = field(default_factory=list)
+    identity: int = 0
     term: int = 0
     commit: int = 0
     applied: int = 0
     kept_term: int = 0
     kept_vote: str | None = None
     configs: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+    def born(self, identity: int) -> None:
+        """A server starts on a disk with this identity: another one than before has nothing to
+        remember of what the earlier node promised."""
+        if self.booted and identity != self.identity:
+            self.lost.append(self.log)
+            self.log = DurableLog()
+            self.kept_term, self.kept_vote = 0, None
+        self.identity = identity
+
+    def had(self, index: int, term: int) -> bool:
+        """Is the entry on its disk, or was it on one that is lost?"""
+        return self.log.has(index, term) or any(log.has(index, term) for log in self.lost)
 
     def use(self, index: int, voters: tuple[str, ...]) -> None:
         """From now on the configuration of entry ``index``, the last one in its log."""

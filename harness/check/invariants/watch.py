@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.check.invariants.elections import PreVote
 from harness.check.invariants.logs import LeaderCompleteness, LogMatching
 from harness.check.invariants.majority import MajorityCommit
 from harness.check.invariants.node import NodeView, Run
@@ -34,6 +35,7 @@ class Watch:
         self._completeness = LeaderCompleteness(matching=self._matching)
         self._states = StateMachineSafety()
         self._monotonic = MonotonicState()
+        self._elections = PreVote(nodes=self.nodes)
         self._majority = MajorityCommit(nodes=self.nodes, unseen=frozenset(unseen))
         self.promises: Mapping[str, Promise] = {
             "majority-commit": self._majority,
@@ -42,6 +44,7 @@ class Watch:
             "leader-completeness": self._completeness,
             "state-machine-safety": self._states,
             "monotonic-state": self._monotonic,
+            "pre-vote": self._elections,
         }
         """By the name of the check that tells of it."""
 
@@ -108,7 +111,9 @@ class Watch:
         index, snapshot_term = (_number(number) for number in fields["snapshot"])
         runs, sums = _runs(fields["log"]), _text(fields.get("sums"))
         term, vote = _number(fields["term"]), _text(fields["vote"])
+        node.born(_number(fields.get("identity", 0)))
         self._monotonic.booted(t, node, term, vote, runs)
+        self._elections.booted(node, term)
         node.booted = True
         node.log.start(index, snapshot_term, runs, sums)
         node.term = node.kept_term = term
@@ -130,6 +135,7 @@ class Watch:
 
     def _entered(self, t: int, node: NodeView, term: int, role: object) -> None:
         self._monotonic.entered(t, node, term)
+        self._elections.entered(t, node, term, role)
         node.term = term
         if role == "leader":
             self._leader.elected(t, node, term)
@@ -140,6 +146,7 @@ class Watch:
 
     def _voted(self, t: int, node: NodeView, term: int, vote: str | None) -> None:
         self._monotonic.voted(t, node, term, vote)
+        self._elections.heard(node.name, term)
         node.kept_term, node.kept_vote = term, vote
 
     def _commits(self, t: int, node: NodeView, index: int, term: int) -> None:
@@ -147,9 +154,7 @@ class Watch:
         node.commit = index
         self._completeness.committed(t, node, index, term)
 
-    def _applies(
-        self, t: int, node: NodeView, index: int, states: Sequence[tuple[int, str]]
-    ) -> None:
+    def _applies(self, t: int, node: NodeView, index: int, states: Iterable[Sequence[Any]]) -> None:
         self._monotonic.applied(t, node, index)
         node.applied = index
         for at, state in states:

@@ -34,6 +34,7 @@ find them.)
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,33 @@ def fifo(problem: Problem) -> Decide | None:
 def bag(problem: Problem) -> Decide | None:
     """Decides for a queue without order; None if its elements are not unique."""
     return _Queue.of(problem, in_order=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What the classes of a queue's operations do, in numbers for the compiled monitor: for each 0
+    (puts an element in), 1 (takes it), 2 (found nothing) or 3 (unanswered), and the element."""
+
+    what: bytes
+    element: Sequence[int]
+    in_order: bool
+
+
+def roles(problem: Problem) -> Roles | None:
+    """For an object that these monitors know; None for another, and if nil is an element."""
+    monitor = problem.table.model.monitor
+    if monitor is not fifo and monitor is not bag:
+        return None
+    numbers: dict[Value, int] = {}
+    what, element = bytearray(), array("I")
+    for action in problem.table.actions:
+        puts, info = action.f == "enqueue", action.outcome is Outcome.INFO
+        value = action.value if puts else None if info else action.result
+        if puts and value is None:
+            return None
+        what.append(0 if puts else 3 if info else 2 if value is None else 1)
+        element.append(0 if value is None else numbers.setdefault(value, len(numbers)))
+    return Roles(bytes(what), element, monitor is fifo)
 
 
 class _Queue:

@@ -1,0 +1,57 @@
+//! From rows of a table to a problem's operations and events, and back to a witness.
+
+use crate::reader::Columns;
+
+/// Which rows of a table take part in a problem.
+#[derive(Default)]
+pub struct Kept {
+    pub rows: Vec<u32>,
+    /// Rows that returned and say nothing: they fit anywhere within their interval.
+    pub idle: Vec<u32>,
+}
+
+impl Kept {
+    /// An order of operations as indices of the history, idle ones woven in: each before the first
+    /// operation that was called after it returned.
+    pub fn woven(&self, c: &Columns, order: &[u32]) -> Vec<u8> {
+        let mut waiting = self.idle.clone();
+        // The earliest to return is taken first; of equals, the first called.
+        waiting.sort_by_key(|row| std::cmp::Reverse(c.end[*row as usize]));
+        let mut woven: Vec<u8> = Vec::with_capacity(4 * (order.len() + waiting.len()));
+        let mut put = |row: u32| woven.extend(c.index[row as usize].to_ne_bytes());
+        for operation in order {
+            let row = self.rows[*operation as usize];
+            while waiting.last().is_some_and(|idle| c.end[*idle as usize] < c.start[row as usize]) {
+                put(waiting.pop().unwrap_or_default());
+            }
+            put(row);
+        }
+        waiting.into_iter().rev().for_each(put);
+        woven
+    }
+}
+
+/// Events in order of time: at equal times calls come first, as intervals are closed.
+#[derive(Default)]
+pub struct Times {
+    times: Vec<(i64, u32)>,
+}
+
+impl Times {
+    pub fn with_capacity(operations: usize) -> Self {
+        Times { times: Vec::with_capacity(2 * operations) }
+    }
+
+    /// Adds an operation's call, and its return if there is one.
+    pub fn add(&mut self, operation: u32, start: i64, end: Option<i64>) {
+        self.times.push((start << 1, 2 * operation));
+        if let Some(end) = end {
+            self.times.push((end << 1 | 1, 2 * operation + 1));
+        }
+    }
+
+    pub fn events(mut self) -> Vec<u32> {
+        self.times.sort_unstable();
+        self.times.into_iter().map(|(_, event)| event).collect()
+    }
+}

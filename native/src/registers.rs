@@ -1,0 +1,165 @@
+//! Registers from columns to a problem, without asking Python what each operation means.
+//!
+//! This is `harness.check.models_registers` once more (`register`, `register_shape`, `seen_values`) and
+//! `harness.check.problem.pose`; tests compare the two.
+
+use crate::kept::{Kept, Times};
+use crate::problem::{Kind, Problem, NONE};
+use crate::reader::{Columns, Pairs, FAIL, NOTHING, OK};
+use pyo3::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// What the history's author means, and which numbers say so.
+#[derive(FromPyObject)]
+pub struct Rules {
+    /// Of each function by number: 0 reads, 1 writes, 2 compares and sets.
+    pub roles: Vec<u8>,
+    /// The value before any write.
+    pub initial: u32,
+    /// A read of nothing says that nothing was there.
+    pub nil_is_a_value: bool,
+    /// The error of a cas that failed because it held something else; none if those say nothing.
+    pub mismatch: Option<u16>,
+}
+
+/// What is known of all operations with the same request and answer.
+#[derive(Clone, Copy)]
+struct Class {
+    kind: Kind,
+    at: u32,
+    to: u32,
+}
+
+/// Values that somebody expects are states of their own, all others are one.
+struct States {
+    expected: FxHashSet<u32>,
+    numbers: FxHashMap<u32, u32>,
+}
+
+/// The value that stands for all that nobody expects.
+const UNSEEN: u32 = u32::MAX;
+
+impl States {
+    fn exactly(&mut self, value: u32) -> u32 {
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(value).or_insert(next)
+    }
+
+    fn of(&mut self, value: u32) -> u32 {
+        let seen = self.expected.contains(&value);
+        self.exactly(if seen { value } else { UNSEEN })
+    }
+}
+
+/// The problem of some rows; None if one of them is no operation of a register.
+pub fn pose(
+    c: &Columns,
+    same: &[u32],
+    pairs: &Pairs,
+    rows: &[u32],
+    rules: &Rules,
+) -> Option<(Problem, Kept)> {
+    let mut known: FxHashMap<(u8, u32, u32), u32> = FxHashMap::default();
+    let mut classes: Vec<Class> = Vec::new();
+    let mut expected = FxHashSet::default();
+    let mut class_of = Vec::with_capacity(rows.len());
+    for &row in rows {
+        let row = row as usize;
+        let (outcome, role) = (c.outcome[row], *rules.roles.get(c.f[row] as usize)?);
+        let refused = outcome == FAIL;
+        if refused && (role != 2 || rules.mismatch != Some(c.error[row])) {
+            class_of.push(NONE);
+            continue;
+        }
+        let answered = outcome == OK;
+        let value = same[c.value[row] as usize];
+        let told = if role == 0 && answered { same[c.result[row] as usize] } else { NOTHING };
+        let next = classes.len() as u32;
+        let how = role << 2 | u8::from(answered) << 1 | u8::from(refused);
+        let number = *known.entry((how, value, told)).or_insert(next);
+        class_of.push(number);
+        if number < next {
+            continue;
+        }
+        let class = match role {
+            0 => {
+                expected.insert(told);
+                let silent = !answered || (told == NOTHING && !rules.nil_is_a_value);
+                Class { kind: if silent { Kind::Idle } else { Kind::Sees }, at: told, to: NONE }
+            }
+            1 => Class { kind: Kind::Blind, at: NONE, to: value },
+            2 => {
+                let &(from, to) = pairs.get(&value)?;
+                expected.insert(from);
+                let kind = match () {
+                    _ if refused => Kind::SeesOther,
+                    _ if from == to => Kind::Sees,
+                    _ => Kind::Moves,
+                };
+                Class { kind, at: from, to }
+            }
+            _ => return None,
+        };
+        classes.push(class);
+    }
+    Some(numbered(c, rows, &class_of, &mut classes, expected, rules.initial))
+}
+
+/// Numbers the states, leaves out what says nothing, and puts the events in order.
+fn numbered(
+    c: &Columns,
+    rows: &[u32],
+    class_of: &[u32],
+    classes: &mut [Class],
+    expected: FxHashSet<u32>,
+    initial: u32,
+) -> (Problem, Kept) {
+    let mut states = States { expected, numbers: FxHashMap::default() };
+    let initial = states.of(initial);
+    let mut mute = true;
+    for class in &mut *classes {
+        mute &= class.kind != Kind::SeesOther;
+        match class.kind {
+            Kind::Sees | Kind::SeesOther | Kind::Moves => class.at = states.exactly(class.at),
+            _ => class.at = NONE,
+        }
+    }
+    for class in &mut *classes {
+        match class.kind {
+            Kind::Blind | Kind::Moves => class.to = states.of(class.to),
+            _ => class.to = NONE,
+        }
+    }
+    let mut kept = Kept::default();
+    let mut problem = Problem {
+        classes: Vec::with_capacity(rows.len()),
+        returned: Vec::with_capacity(rows.len()),
+        events: Vec::new(),
+        kinds: classes.iter().map(|class| class.kind).collect(),
+        at: classes.iter().map(|class| class.at).collect(),
+        to: classes.iter().map(|class| class.to).collect(),
+        initial,
+        mute: if mute { states.exactly(UNSEEN) } else { NONE },
+        commutes: false,
+    };
+    let mut times = Times::with_capacity(rows.len());
+    for (&row, &class) in rows.iter().zip(class_of) {
+        if class == NONE {
+            continue;
+        }
+        let (at, kind) = (row as usize, classes[class as usize].kind);
+        let returned = c.outcome[at] <= FAIL;
+        if kind == Kind::Idle || (kind.observes() && !returned) {
+            if returned {
+                kept.idle.push(row);
+            }
+            continue;
+        }
+        times.add(kept.rows.len() as u32, c.start[at], returned.then(|| c.end[at]));
+        kept.rows.push(row);
+        problem.classes.push(class);
+        problem.returned.push(returned);
+    }
+    problem.events = times.events();
+    (problem, kept)
+}
