@@ -102,7 +102,7 @@ BUGS = (
     Bug(
         14,
         "no-step-down",
-        "A leader ignores messages of higher terms and missing answers, and goes on leading.",
+        "A leader takes over the terms that it hears of, and goes on leading, answered or not.",
         "canonical/raft#386",
     ),
     Bug(
@@ -118,9 +118,21 @@ BUGS = (
         "redpanda#19, CCF#8094",
     ),
     Bug(
+        17,
+        "two-changes-at-once",
+        "A leader takes another change of membership before the last one is committed.",
+        "RedisRaft#17",
+    ),
+    Bug(
+        18,
+        "old-identity",
+        "A node that lost its disk returns as the member that it was, and votes and counts as one.",
+        "rethinkdb#5289, canonical/raft#250",
+    ),
+    Bug(
         19,
         "stale-snapshot",
-        "An old InstallSnapshot replaces newer state.",
+        "An old InstallSnapshot turns the state machine back.",
         "openraft#531, NuRaft#407",
     ),
     Bug(

@@ -2,12 +2,13 @@
 
 The clock is steered by a small JSON file, replaced by rename::
 
-    {"offset_ns": 0, "rate": 1.0, "strobe_ns": 0, "strobe_period_ns": 0}
+    {"offset_ns": 0, "rate": 1.0, "strobe_ns": 0, "strobe_period_ns": 0, "monotonic_rate": 1.0}
 
 The wall clock shows ``true + offset + (rate - 1) · elapsed`` since the file took effect, and with
 a strobe jumps forth by ``strobe_ns`` for every other ``strobe_period_ns``. The monotonic clock runs
-at ``rate``: it never goes back, and a change of rate does not make it jump. Without a file both are
-true. Traces use :func:`time.monotonic_ns` itself: they are the harness's view, not the node's.
+at ``rate · monotonic_rate``: it never goes back, and a change of rate does not make it jump.
+Without a file both are true. Traces use :func:`time.monotonic_ns` itself: they are the harness's
+view, not the node's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ LOOK_NS = 5_000_000
 """How often the file is looked at, at most: a stat per reading would cost more than the reading."""
 
 
+_UNREAD = (-1, -1, -1)
+"""The identity of no file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steering:
     """The file's contents; times in nanoseconds."""
@@ -29,6 +34,12 @@ class Steering:
     rate: float = 1.0
     strobe_ns: int = 0
     strobe_period_ns: int = 0
+    monotonic_rate: float = 1.0
+
+    @property
+    def pace(self) -> float:
+        """Of the monotonic clock."""
+        return self.rate * self.monotonic_rate
 
 
 class Clock:
@@ -47,7 +58,7 @@ class Clock:
     def monotonic_ns(self) -> int:
         """Never goes back; runs at the steered rate."""
         now = self._now()
-        return self._base_ns + int((now - self._since_ns) * self._steering.rate)
+        return self._base_ns + int((now - self._since_ns) * self._steering.pace)
 
     def monotonic_ms(self) -> int:
         """The same in milliseconds."""
@@ -85,16 +96,19 @@ class Clock:
             self.complaint = None
         except (OSError, ValueError, TypeError) as error:
             self.complaint = f"{self._path}: {error}"
+            if isinstance(error, OSError):
+                # No descriptor may be free just now: it is looked at again, as if it were new.
+                self._identity = _UNREAD
             return
         # From here on at the new rate, from where the monotonic clock is now.
         now = time.monotonic_ns()
-        self._base_ns += int((now - self._since_ns) * self._steering.rate)
+        self._base_ns += int((now - self._since_ns) * self._steering.pace)
         self._since_ns = now
         self._steering = steering
 
 
 def _read(path: Path) -> Steering:
     steering = Steering(**json.loads(path.read_text()))
-    if not steering.rate > 0:
-        raise ValueError(f"rate must be positive, not {steering.rate}")
+    if not (steering.rate > 0 and steering.monotonic_rate > 0):
+        raise ValueError(f"rates must be positive, not {steering.rate}, {steering.monotonic_rate}")
     return steering

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from target.raft.duties import Save
 from target.raft.messages import Message
+from target.raft.record import record
 
 # -- what nodes say to each other beside Raft ---------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forward:
     """A client's command, sent on to the leader. ``ref`` is the sender's own name for it."""
 
@@ -19,7 +19,7 @@ class Forward:
     command: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forwarded:
     """What became of a forwarded command: an :class:`Answer` as JSON."""
 
@@ -33,7 +33,7 @@ PeerMessage: TypeAlias = Message | Forward | Forwarded
 # -- events -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """A message from another node."""
 
@@ -41,7 +41,7 @@ class Received:
     message: PeerMessage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Write:
     """A client's command; the answer comes as :class:`Reply` to ``ref``."""
 
@@ -49,15 +49,15 @@ class Write:
     command: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Read:
-    """A client wants the value of a key."""
+    """A client wants the value of a key, or of several at one instant."""
 
     ref: int
-    key: str
+    key: str | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transfer:
     """Somebody wants another leader."""
 
@@ -65,21 +65,41 @@ class Transfer:
     to: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class Change:
+    """Somebody wants other members: ``learner``, ``promote`` or ``remove`` (see
+    :mod:`target.raft.membership`). ``identity`` is that of a node to be added; ``after`` the index
+    of the configuration that is meant to be changed, -1 for whichever it is."""
+
+    ref: int
+    action: str
+    node: str
+    identity: int = 0
+    after: int = -1
+
+
+@record
+class Compact:
+    """Somebody wants the log to be compacted now."""
+
+    ref: int
+
+
+@record
 class Persisted:
     """All saves up to ``seq`` are durable."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unreachable:
     """The connection to a peer broke: what was sent to it may be lost."""
 
     peer: str
 
 
-Event: TypeAlias = Received | Write | Read | Transfer | Persisted | Unreachable
+Event: TypeAlias = Received | Write | Read | Transfer | Change | Compact | Persisted | Unreachable
 
 
 SHOWN_EVERY = 8
@@ -89,7 +109,7 @@ SHOWN_EVERY = 8
 # -- effects ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """The end of a request. ``definite`` belongs to errors: it did not and will not take effect."""
 
@@ -100,7 +120,7 @@ class Answer:
     term: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Send:
     """One message to one or more nodes. It may get lost."""
 
@@ -108,7 +128,7 @@ class Send:
     message: PeerMessage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """The answer to a client's request."""
 
@@ -116,7 +136,7 @@ class Reply:
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acknowledged:
     """The effect after this one tells a client that its write took effect."""
 
@@ -126,7 +146,7 @@ class Acknowledged:
     seq: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoleChanged:
     """Role or term is new."""
 
@@ -134,7 +154,15 @@ class RoleChanged:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class Configured:
+    """The configuration of the entry at ``index`` is the last one in the log, and in force."""
+
+    index: int
+    voters: tuple[str, ...]
+
+
+@record
 class Committed:
     """The commit index advanced to this entry."""
 
@@ -142,7 +170,7 @@ class Committed:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Applied:
     """The state machine has applied all up to this entry.
 
@@ -155,4 +183,6 @@ class Applied:
     states: tuple[tuple[int, int], ...] = ()
 
 
-Effect: TypeAlias = Save | Send | Reply | Acknowledged | RoleChanged | Committed | Applied
+Effect: TypeAlias = (
+    Save | Send | Reply | Acknowledged | RoleChanged | Configured | Committed | Applied
+)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote
 
-from target.machine import command
+from target.machine import TYPES, command
 
 MAX_HEAD = 16 << 10
 MAX_BODY = 4 << 20
@@ -29,7 +29,7 @@ _REASONS = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
-_OPERATIONS = ("cas", "append", "add", "increment")
+_OPERATIONS = frozenset(TYPES) - {"write", "at_least"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """The value of a key, linearizable."""
+    """The value of a key, linearizable; of several keys, all of them at one instant."""
 
-    key: str
+    key: str | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,24 @@ class TransferRequest:
     to: str
 
 
-Request: TypeAlias = WriteRequest | ReadRequest | StatusRequest | TransferRequest
+@dataclass(frozen=True, slots=True)
+class MembersRequest:
+    """Other members: see :class:`target.events.Change`."""
+
+    action: str
+    node: str
+    identity: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompactRequest:
+    """Compact the log now."""
+
+
+Request: TypeAlias = (
+    WriteRequest | ReadRequest | StatusRequest | TransferRequest | MembersRequest | CompactRequest
+)
 
 
 class RequestError(Exception):
@@ -88,9 +105,18 @@ def route(method: str, path: str, body: bytes) -> Request:
                     argument: object = [_field(data, "expect"), _field(data, "value")]
                 case "increment":
                     argument = data.get("delta", 1)
+                case "release":
+                    argument = _field(data, "token")
+                case "next" | "dequeue" | "acquire":
+                    argument = None
                 case _:
                     argument = _field(data, "value")
             return WriteRequest(_command(op, key, argument, data))
+        case ["", "v1", "txn"], "POST":
+            data = _object(body)
+            return WriteRequest(_command("txn", "", _field(data, "steps"), data))
+        case ["", "v1", "snapshot"], "POST":
+            return ReadRequest(_keys(_field(_object(body), "keys")))
         case ["", "v1", "status"], "GET":
             return StatusRequest()
         case ["", "v1", "transfer"], "POST":
@@ -98,7 +124,16 @@ def route(method: str, path: str, body: bytes) -> Request:
             if not isinstance(to, str):
                 raise RequestError(400, '"to" must be the name of a node')
             return TransferRequest(to)
-        case ["", "v1", "kv" | "status" | "transfer", *_], _:
+        case ["", "v1", "members"], "POST":
+            return _members(_object(body))
+        case ["", "v1", "compact"], "POST":
+            return CompactRequest()
+        case [
+            "",
+            "v1",
+            "kv" | "txn" | "snapshot" | "status" | "transfer" | "members" | "compact",
+            *_,
+        ], _:
             raise RequestError(405, f"{method} does nothing at {path}")
         case _:
             raise RequestError(404, f"nothing at {path}; try /v1/status or /v1/kv/KEY")
@@ -112,6 +147,28 @@ def _object(body: bytes) -> dict[str, object]:
     if not isinstance(data, dict):
         raise RequestError(400, "the body must be a JSON object")
     return data
+
+
+def _keys(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError(400, '"keys" must be a list of texts')
+    return tuple(names)
+
+
+def _members(data: dict[str, object]) -> MembersRequest:
+    after = data.get("after", -1)
+    match data:
+        case _ if type(after) is not int:
+            raise RequestError(400, '"after" must be the index of a configuration')
+        case {"learner": str(node), "identity": int(identity)} if identity > 0:
+            return MembersRequest("learner", node, identity, after)
+        case {"promote": str(node)}:
+            return MembersRequest("promote", node, 0, after)
+        case {"remove": str(node)}:
+            return MembersRequest("remove", node, 0, after)
+    raise RequestError(
+        400, 'the body must be {"learner": NODE, "identity": N}, {"promote": NODE} or {"remove": …}'
+    )
 
 
 def _field(data: dict[str, object], name: str) -> object:

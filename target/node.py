@@ -14,19 +14,23 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from target.events import (
     SHOWN_EVERY,
     Acknowledged,
     Answer,
     Applied,
+    Change,
     Committed,
+    Compact,
+    Configured,
     Effect,
     Event,
     Forward,
     Forwarded,
+    PeerMessage,
     Persisted,
     Read,
     Received,
@@ -37,10 +41,10 @@ from target.events import (
     Unreachable,
     Write,
 )
-from target.machine import Machine, Result
+from target.machine import BLIND, Machine, Result
 from target.raft.core import Raft
 from target.raft.duties import Config, Duties, Role
-from target.raft.messages import COMMAND, Entry, HardState, Snapshot
+from target.raft.messages import COMMAND, CONFIG, Entry, HardState, Snapshot
 from target.requests import (
     NO_LEADER,
     NOT_LEADER,
@@ -77,11 +81,12 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What the disk had."""
+    """What the disk had. ``identity`` is the node's, drawn when the disk was empty."""
 
     hard: HardState = field(default_factory=HardState)
     snapshot: Snapshot = field(default_factory=Snapshot)
     entries: Sequence[Entry] = ()
+    identity: int = 0
 
 
 class Node:
@@ -90,7 +95,9 @@ class Node:
     def __init__(self, config: NodeConfig, boot: Boot, rng: random.Random, now_ms: int) -> None:
         self.config = config
         self.bugs = config.raft.bugs
-        self.raft = Raft(config.raft, boot.hard, boot.snapshot, boot.entries, rng, now_ms)
+        self.raft = Raft(
+            config.raft, boot.hard, boot.snapshot, boot.entries, rng, now_ms, boot.identity
+        )
         self.machine = Machine.load(boot.snapshot.data, self.bugs)
         self.applied = boot.snapshot.index
         self._now_ms = now_ms
@@ -133,8 +140,7 @@ class Node:
         self._ask_reads()
         self._carry_out(self.raft.duties())
         if self.applied - self.raft.snapshot.index >= self.config.snapshot_entries:
-            index = self.applied - ("snapshot-off-by-one" in self.bugs)
-            self.raft.compact(index, self.machine.dump())
+            self._compact()
             self._carry_out(self.raft.duties())
         self._give_up()
         effects, self._out = self._out, []
@@ -144,7 +150,31 @@ class Node:
 
     def _take(self, event: Event) -> None:
         match event:
-            case Received(sender, Forward(ref, command)):
+            case Received():
+                self._receive(event.sender, event.message)
+            case Write():
+                due = self._now_ms + self.config.hold_ms
+                self._held.append(Pending(event.ref, None, event.command, due))
+            case Read():
+                self._reads.append((self._now_ms + self.config.hold_ms, event))
+            case Persisted():
+                self._on_persisted(event.seq)
+            case Unreachable(peer):
+                self._lose(
+                    [name for name, pending in self._forwards.items() if pending.leader == peer]
+                )
+            case Transfer(ref, to):
+                begun = self.raft.transfer(to)
+                self._out.append(Reply(ref, Answer(value=to) if begun else NOT_LEADER))
+            case Change():
+                self._change(event)
+            case Compact(ref):
+                self._compact()
+                self._out.append(Reply(ref, Answer(value=self.raft.snapshot.index)))
+
+    def _receive(self, sender: str, message: PeerMessage) -> None:
+        match message:
+            case Forward(ref, command):
                 if (sender, ref) in self._seen:
                     return  # doubled on its way
                 self._seen[sender, ref] = None
@@ -155,23 +185,29 @@ class Node:
                     self._held.append(Pending(ref, sender, command, due))
                 else:
                     self._out.append(Send((sender,), Forwarded(ref, encode(NOT_LEADER))))
-            case Received(_, Forwarded(ref, answer)):
+            case Forwarded(ref, answer):
                 self._on_forwarded(ref, decode(answer))
-            case Received(sender, message):
-                assert not isinstance(message, Forward | Forwarded)
+            case _:
                 self.raft.step(sender, message)
-            case Write(ref, command):
-                due = self._now_ms + self.config.hold_ms
-                self._held.append(Pending(ref, None, command, due))
-            case Read():
-                self._reads.append((self._now_ms + self.config.hold_ms, event))
-            case Persisted(seq):
-                self._on_persisted(seq)
-            case Unreachable(peer):
-                self._lose_forwards(lambda pending: pending.leader == peer)
-            case Transfer(ref, to):
-                begun = self.raft.transfer(to)
-                self._out.append(Reply(ref, Answer(value=to) if begun else NOT_LEADER))
+
+    def _compact(self) -> None:
+        """The log up to what was applied becomes a snapshot."""
+        index = self.applied - ("snapshot-off-by-one" in self.bugs)
+        if index > self.raft.snapshot.index:
+            self.raft.compact(index, self.machine.dump())
+
+    def _change(self, event: Change) -> None:
+        """Other members: answered, as a write is, when the new configuration is committed."""
+        raft = self.raft
+        index = raft.change(event.action, event.node, event.identity, event.after)
+        match index:
+            case str(word):
+                self._out.append(Reply(event.ref, Answer(error=word, definite=True)))
+            case 0:
+                self._out.append(Reply(event.ref, Answer(value=dict(raft.members.told))))
+            case int():
+                due = self._now_ms + self.config.write_ms
+                self._writes[index] = Pending(event.ref, None, b"", due, term=raft.term)
 
     def _on_persisted(self, seq: int) -> None:
         self._saved = max(self._saved, seq)
@@ -249,20 +285,24 @@ class Node:
         if self.raft.role is not Role.LEADER:
             return
         for index in [index for index in self._writes if index <= self.raft.log.durable]:
-            op, _, _, session, seq = json.loads(self._writes[index].command)
-            if op != "cas":  # whether it matches is known only when it is applied
+            command = self._writes[index].command
+            if not command:
+                continue
+            op, _, _, session, seq = json.loads(command)
+            if op in BLIND:  # the answer of any other is known only when it is applied
                 pending = self._writes.pop(index)
                 self._acknowledge(pending, Result(index, self.raft.term, session, seq))
 
     def _lose_writes(self) -> None:
         """No longer the leader: what is in the log may be committed by another, or not."""
         writes, self._writes = self._writes, {}
-        fate = replace(UNKNOWN, definite="fails-then-commits" in self.bugs)
+        fate = Answer(error=UNKNOWN.error, definite="fails-then-commits" in self.bugs)
         for pending in writes.values():
             self._end(pending, fate)
 
-    def _lose_forwards(self, lost: Callable[[Pending], bool]) -> None:
-        for name in [name for name, pending in self._forwards.items() if lost(pending)]:
+    def _lose(self, forwards: Iterable[int]) -> None:
+        """Whoever they were sent to may have them or not, and cannot tell any more."""
+        for name in forwards:
             self._end(self._forwards.pop(name), UNKNOWN)
 
     # -- reads ----------------------------------------------------------------------------------
@@ -303,7 +343,10 @@ class Node:
             if self._role != (role.public, term):
                 self._role = (role.public, term)
                 self._out.append(RoleChanged(role.public, term))
-        self._out.extend(Send(to, message) for to, message in duties.now)
+        if duties.config is not None:
+            self._out.append(Configured(duties.config.index, duties.config.voters))
+        for to, message in duties.now:
+            self._out.append(Send(to, message))
         if duties.save is not None:
             self._saving = duties.save.seq
             self._out.append(duties.save)
@@ -314,7 +357,7 @@ class Node:
                 self._behind_disk.append((self._saving, Send(to, message)))
         if duties.restore is not None:
             self.machine = Machine.load(duties.restore.data, self.bugs)
-            index = self.applied = duties.restore.index
+            index = self.applied = max(self.applied, duties.restore.index)
             states = ((index, self.machine.fingerprint),)
             self._out.append(Applied(index, duties.restore.term, states))
         self._apply()
@@ -337,7 +380,9 @@ class Node:
             self._lose_writes()
         if self._forwards and self.raft.leader is not None:
             leader = self.raft.leader
-            self._lose_forwards(lambda pending: pending.leader != leader)
+            self._lose(
+                [name for name, pending in self._forwards.items() if pending.leader != leader]
+            )
 
     def _apply(self) -> None:
         commit, log = self.raft.commit, self.raft.log
@@ -355,12 +400,21 @@ class Node:
                 pending = self._writes.get(entry.index)
                 if pending is not None and pending.term == entry.term:
                     done.append((self._writes.pop(entry.index), result))
+            elif entry.kind == CONFIG and entry.index in self._writes:
+                self._changed(entry)
             if entry.index % SHOWN_EVERY == 0 or entry.index == commit:
                 states.append((entry.index, self.machine.fingerprint))
         self.applied = commit
         self._out.append(Applied(commit, log.term(commit) or 0, tuple(states)))
         for pending, result in done:
             self._acknowledge(pending, result)
+
+    def _changed(self, entry: Entry) -> None:
+        pending = self._writes[entry.index]
+        if pending.term == entry.term:
+            del self._writes[entry.index]
+            told = dict(self.raft.members.told)
+            self._out.append(Reply(pending.ref, Answer(told, None, True, entry.index, entry.term)))
 
     # -- patience -------------------------------------------------------------------------------
 
@@ -374,12 +428,13 @@ class Node:
             self._end(self._writes.pop(next(iter(self._writes))), TIMEOUT)
         while self._forwards and next(iter(self._forwards.values())).due_ms <= now:
             self._end(self._forwards.pop(next(iter(self._forwards))), TIMEOUT)
-        for context in [
-            context
-            for context, asked in self._asked.items()
-            if now - asked.asked_ms >= self.config.reask_ms
-        ]:
-            self._reads.extend(self._asked.pop(context).reads)
+        if self._asked:
+            for context in [
+                context
+                for context, asked in self._asked.items()
+                if now - asked.asked_ms >= self.config.reask_ms
+            ]:
+                self._reads.extend(self._asked.pop(context).reads)
         if self._reads:
             self._reads = self._patient(self._reads)
         if self._ready:

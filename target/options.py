@@ -80,6 +80,7 @@ def parse(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--heartbeat", type=int, default=0, help="milliseconds")
     parser.add_argument("--snapshot-entries", type=int, default=1_000)
+    parser.add_argument("--batch-entries", type=int, default=4, help="the most in one message")
     parser.add_argument("--seed", help="for the election time-outs")
     parser.add_argument("--bug", action="append", default=[], help="name or number, repeatable")
     parser.add_argument("--version", action="version", version=VERSION)
@@ -108,11 +109,12 @@ def parse(arguments: Sequence[str]) -> Options:
         client_port=given.client_port,
         raft=Config(
             name=given.node,
-            voters=tuple(peers),
+            founders=tuple(peers),
             election_ms=own,
             lease_ms=shortest,
             heartbeat_ms=heartbeat,
-            trailing=min(200, given.snapshot_entries),
+            batch_entries=max(1, given.batch_entries),
+            trailing=min(200, given.snapshot_entries // 5),
             bugs=bugs,
         ),
         snapshot_entries=given.snapshot_entries,

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 from target.events import Answer, Read
 
+_decode = json.JSONDecoder().raw_decode
+_encode = json.JSONEncoder().encode
+
 
 @dataclass(slots=True)
 class Pending:
-    """A write on its way. ``peer`` forwarded it under its name ``ref``; None: a client's here."""
+    """A write on its way. ``peer`` forwarded it under its name ``ref``; None: a client's here.
+
+    Without a ``command`` it is a change of members.
+    """
 
     ref: int
     peer: str | None
@@ -41,9 +47,9 @@ TIMEOUT = Answer(error="timeout", definite=False)
 def encode(answer: Answer) -> bytes:
     """An answer for a peer's client."""
     parts = [answer.value, answer.error, answer.definite, answer.index, answer.term]
-    return json.dumps(parts).encode()
+    return _encode(parts).encode()
 
 
 def decode(data: bytes) -> Answer:
     """The inverse of :func:`encode`."""
-    return Answer(*json.loads(data))
+    return Answer(*_decode(data.decode())[0])

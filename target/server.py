@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import secrets
 import signal
 import sys
 import time
@@ -24,7 +25,10 @@ from target.events import (
     Acknowledged,
     Answer,
     Applied,
+    Change,
     Committed,
+    Compact,
+    Configured,
     Effect,
     Event,
     PeerMessage,
@@ -40,7 +44,9 @@ from target.events import (
 )
 from target.files import Directory, InUse
 from target.http import (
+    CompactRequest,
     Connection,
+    MembersRequest,
     ReadRequest,
     Request,
     StatusRequest,
@@ -62,6 +68,12 @@ STATUS = {
     "mismatch": 409,
     "wrong_type": 409,
     "superseded": 409,
+    "busy": 409,
+    "behind": 409,
+    "changed_since": 409,
+    "member_exists": 409,
+    "no_member": 409,
+    "last_voter": 409,
     "bad_argument": 400,
     "unknown_operation": 400,
     "not_leader": 503,
@@ -96,7 +108,8 @@ class Server:
         bugs = options.raft.bugs
         self.bugs = [bug.name for bug in BUGS if bug.name in bugs]
         options.home.mkdir(parents=True, exist_ok=True)
-        self.storage = Storage(Directory(options.home / "data"), bugs=bugs)
+        fresh = secrets.randbits(62) + 2
+        self.storage = Storage(Directory(options.home / "data"), bugs=bugs, fresh=fresh)
         self.trace = Trace(options.home / "trace.jsonl", options.node)
         self.clock = Clock(options.home / "clock.json")
         boot = self.storage.boot
@@ -121,7 +134,8 @@ class Server:
         # a whole would always elect the same leader again.
         seed = f"{options.seed}/{options.node}/{last}" if options.seed is not None else None
         self.node = Node(config, boot, random.Random(seed), self.clock.monotonic_ms())
-        self.trace.boot(boot, self.node.machine.fingerprint, self.bugs)
+        members = self.node.raft.members.current
+        self.trace.boot(boot, self.node.machine.fingerprint, self.bugs, members)
         self.links = {
             name: Link(options.node, name, address, self._on_link)
             for name, address in options.peers.items()
@@ -226,6 +240,10 @@ class Server:
                 self._put(Read(self._refs, key))
             case TransferRequest(to):
                 self._put(Transfer(self._refs, to))
+            case MembersRequest(action, node, identity, after):
+                self._put(Change(self._refs, action, node, identity, after))
+            case CompactRequest():
+                self._put(Compact(self._refs))
 
     def status(self) -> dict[str, object]:
         """What ``GET /v1/status`` answers."""
@@ -235,11 +253,16 @@ class Server:
             "role": raft.role.public,
             "term": raft.term,
             "leader": raft.leader,
+            "identity": self.storage.boot.identity,
+            "members": raft.members.told,
+            "settled": raft.members.settled,
+            "config": raft.members.index,
             "last": raft.log.last,
             "commit": raft.commit,
             "applied": self.node.applied,
             "snapshot": raft.snapshot.index,
             "wall_ns": self.clock.wall_ns(),
+            "monotonic_ns": self.clock.monotonic_ns(),
             "peers": [name for name, link in self.links.items() if link.connected],
             "syncs": self.storage.syncs,
             "version": VERSION,
@@ -276,6 +299,8 @@ class Server:
                     trace.ack(index, term, session, seq)
                 case Save():
                     saves.append(effect)
+                case Configured(index, voters):
+                    trace.config(index, voters)
                 case Committed(index, term):
                     trace.commit(index, term)
                 case Applied(index, term, states):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from target.node import Boot
+from target.raft.membership import Configuration
 from target.raft.messages import Entry, runs, sums
 
 
@@ -49,16 +50,20 @@ class Trace:
         while data:
             data = data[os.write(self._fd, data) :]
 
-    def boot(self, boot: Boot, fingerprint: int, bugs: Sequence[str]) -> None:
+    def boot(
+        self, boot: Boot, fingerprint: int, bugs: Sequence[str], config: Configuration
+    ) -> None:
         """What was on disk, before anything is answered; the snapshot's state by fingerprint."""
         fields = {
             "version": 2,
+            "identity": boot.identity,
             "term": boot.hard.term,
             "vote": boot.hard.vote,
             "log": runs(boot.entries),
             "sums": sums(boot.entries),
             "snapshot": [boot.snapshot.index, boot.snapshot.term],
             "state": f"{fingerprint:016x}",
+            "config": [config.index, list(config.voters)],
             "bugs": list(bugs),
         }
         self._line("boot", json.dumps(fields)[1:-1])
@@ -73,7 +78,8 @@ class Trace:
 
     def durable(self, entries: Sequence[Entry]) -> None:
         """These entries replaced everything from the first of them on, durably."""
-        log = f'"log":{json.dumps(runs(entries))},"sums":"{sums(entries)}"'
+        shown = ",".join([f"[{first},{last},{term}]" for first, last, term in runs(entries)])
+        log = f'"log":[{shown}],"sums":"{sums(entries)}"'
         self._line("durable", f'"from":{entries[0].index},{log}')
 
     def replaced(self, index: int) -> None:
@@ -83,6 +89,10 @@ class Trace:
     def snapshot(self, index: int, term: int) -> None:
         """A snapshot is durable."""
         self._line("snapshot", f'"index":{index},"term":{term}')
+
+    def config(self, index: int, voters: Sequence[str]) -> None:
+        """Another configuration is in force."""
+        self._line("config", f'"index":{index},"voters":{json.dumps(list(voters))}')
 
     def commit(self, index: int, term: int) -> None:
         """The commit index advanced."""
@@ -95,7 +105,8 @@ class Trace:
 
     def ack(self, index: int, term: int, client: str | None, seq: int | None) -> None:
         """The answer to a write leaves now."""
-        who = f'"client":{json.dumps(client)},"seq":{json.dumps(seq)}'
+        number = "null" if seq is None else seq
+        who = f'"client":{json.dumps(client)},"seq":{number}'
         self._line("ack", f'"index":{index},"term":{term},{who}')
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ _TYPES: tuple[type[Wired], ...] = (
 )
 _CODES = {kind: code for code, kind in enumerate(_TYPES)}
 _LAYOUTS = {kind: tuple((field.name, str(field.type)) for field in fields(kind)) for kind in _TYPES}
-VERSION = 1
+VERSION = 2
 
 
 def frame(message: Wired) -> bytes:

@@ -47,6 +47,18 @@ class Requests(Protocol):
         """Idempotent."""
 
 
+async def answer_of(
+    http: Requests, method: str, path: str, body: object | None, timeout_s: float
+) -> Response | None:
+    """The answer to a question that changes nothing, None without one; closes the connection."""
+    try:
+        return await http.request(method, path, body, timeout_s)
+    except (NotSent, Broken, TimeoutError):
+        return None
+    finally:
+        await http.close()
+
+
 class HttpClient:
     """One connection, kept alive, made when it is needed and again when it broke."""
 
@@ -113,11 +125,28 @@ async def _response(reader: asyncio.StreamReader) -> Response:
     fields = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
     }
-    body = await reader.readexactly(int(fields["content-length"]))
+    if fields.get("transfer-encoding", "").lower() == "chunked":
+        body = await _chunks(reader)
+    else:
+        body = await reader.readexactly(int(fields["content-length"]))
     data = json.loads(body)
     if not isinstance(data, dict):
         raise ValueError("an answer that is no JSON object")
     return Response(int(first.split(" ")[1]), data)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body in chunks, each after its length in hexadecimal; one of length 0 ends it."""
+    body = bytearray()
+    while True:
+        length = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        body += await reader.readexactly(length)
+        # After the last chunk there may be trailers; the empty line ends both.
+        while (await reader.readuntil(b"\r\n")) != b"\r\n":
+            if length:
+                raise ValueError("a chunk that is longer than it says")
+        if not length:
+            return bytes(body)
 
 
 def _words(error: OSError | TimeoutError) -> str:

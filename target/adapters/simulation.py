@@ -19,7 +19,10 @@ from target.events import (
     Acknowledged,
     Answer,
     Applied,
+    Change,
     Committed,
+    Compact,
+    Configured,
     Effect,
     Event,
     PeerMessage,
@@ -34,6 +37,8 @@ from target.events import (
     Write,
 )
 from target.http import (
+    CompactRequest,
+    MembersRequest,
     ReadRequest,
     RequestError,
     StatusRequest,
@@ -73,6 +78,7 @@ class SimulatedNode:
         self._refs = 0
         self._sent = 0
         self._saves: list[Save] = []
+        self._identity = 0
         self._leader: str | None = None
         self._storage: Storage | None = None
         self._trace: Trace | None = None
@@ -83,11 +89,14 @@ class SimulatedNode:
         """See the protocol."""
         host, options = self._host, self._options
         try:
-            storage = Storage(host.files, bugs=options.raft.bugs)
+            # Never used before: the world's time goes on.
+            fresh = host.true_ns() + 2
+            storage = Storage(host.files, bugs=options.raft.bugs, fresh=fresh)
         except StorageError as error:
             raise ValueError(str(error)) from None
         self._storage = storage
         boot = storage.boot
+        self._identity = boot.identity
         last = boot.entries[-1].index if boot.entries else boot.snapshot.index
         host.log(
             f"{options.node} {VERSION}: term {boot.hard.term}, vote {boot.hard.vote}, log up to "
@@ -105,7 +114,8 @@ class SimulatedNode:
         )
         self._node = Node(config, boot, self._rng, host.monotonic_ms())
         self._trace = Trace(host.home / "trace.jsonl", options.node, host.true_ns, HELD)
-        self._trace.boot(boot, self._node.machine.fingerprint, self._bugs)
+        members = self._node.raft.members.current
+        self._trace.boot(boot, self._node.machine.fingerprint, self._bugs, members)
 
     def stop(self) -> None:
         """See the protocol."""
@@ -160,6 +170,10 @@ class SimulatedNode:
                 self._events.append(Read(self._refs, key))
             case TransferRequest(to):
                 self._events.append(Transfer(self._refs, to))
+            case MembersRequest(action, node, identity, after):
+                self._events.append(Change(self._refs, action, node, identity, after))
+            case CompactRequest():
+                self._events.append(Compact(self._refs))
 
     def _status(self) -> dict[str, object]:
         raft = self._node.raft
@@ -168,7 +182,13 @@ class SimulatedNode:
             "role": raft.role.public,
             "term": raft.term,
             "leader": raft.leader,
+            "identity": self._identity,
+            "members": raft.members.told,
+            "settled": raft.members.settled,
+            "config": raft.members.index,
+            "commit": raft.commit,
             "wall_ns": self._host.wall_ns(),
+            "monotonic_ns": self._host.monotonic_ms() * 1_000_000,
         }
 
     def wake(self) -> None:
@@ -213,7 +233,8 @@ class SimulatedNode:
                 trace.vote(save.hard.term, save.hard.vote)
             if save.entries:
                 trace.durable(save.entries)
-        self._handle(self._host.monotonic_ms(), [Persisted(saves[-1].seq)])
+        # Before what came meanwhile, and in one batch with it.
+        self._events.insert(0, Persisted(saves[-1].seq))
 
     def _carry_out(self, effects: list[Effect]) -> list[Save]:
         """Everything but the saves, which come back."""
@@ -222,18 +243,20 @@ class SimulatedNode:
         assert trace is not None
         for effect in effects:
             match effect:
-                case Send(to, message):
-                    self._send(to, message)
-                case Reply(ref, answer):
-                    self._answer(self._waiting.pop(ref), answer)
-                case Acknowledged(index, term, session, seq):
-                    trace.ack(index, term, session, seq)
+                case Send():
+                    self._send(effect.to, effect.message)
+                case Reply():
+                    self._answer(self._waiting.pop(effect.ref), effect.answer)
+                case Acknowledged():
+                    trace.ack(effect.index, effect.term, effect.session, effect.seq)
                 case Save():
                     saves.append(effect)
-                case Committed(index, term):
-                    trace.commit(index, term)
-                case Applied(index, term, states):
-                    trace.apply(index, term, states)
+                case Configured(index, voters):
+                    trace.config(index, voters)
+                case Committed():
+                    trace.commit(effect.index, effect.term)
+                case Applied():
+                    trace.apply(effect.index, effect.term, effect.states)
                 case RoleChanged(role, term):
                     trace.role(role, term)
                     self._host.log(f"{role} in term {term}")

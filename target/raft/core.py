@@ -1,35 +1,19 @@
 """One node's Raft: events in, duties out.
 
 Sources: D. Ongaro, *Consensus: Bridging Theory and Practice* (2014): elections and replication
-section 3, leadership transfer 3.10, disruptive servers 4.2.3, compaction 5, reads 6.4, PreVote 9.6.
+section 3, leadership transfer 3.10, membership 4, compaction 5, reads 6.4, PreVote 9.6.
 
-The driver's contract
----------------------
-
-1. **Persist before send.** What :class:`Duties` lists in ``after`` attests to what is on disk: it
-   may leave only when this and all earlier saves are durable. ``now`` may leave at once, before
-   the save even (a leader writes to its disk while its followers write to theirs, section 10.2.1).
-2. Saves become durable in the order of their ``seq``; a prefix of them survives a crash.
-   :meth:`Raft.saved` is called when one is durable, also when it was empty.
-3. The driver calls :meth:`Raft.duties` after every batch of events, and carries all of it out.
-4. Messages may be lost, doubled, delayed and reordered, but not altered. The sender is who it is.
-5. Entries up to ``commit`` are applied in order, each once; nothing beyond is shown to anybody.
-6. Reads of a context are served from the state machine once it has applied the index given for it.
-7. Contexts of reads are never used twice, not even by a later incarnation of the node: an old
-   answer would let a new read see the past.
-8. ``now_ms`` never goes back. It may stand still or jump: safety does not depend on it.
-9. A snapshot in a save replaces all older ones, and, with ``reset``, the whole log.
+What whoever drives it has to keep to is in :mod:`target.raft.duties`.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 from target.raft import quorum
-from target.raft.duties import Config, Duties, ReadIndex, Role, Save
-from target.raft.log import Log
+from target.raft.duties import Duties, ReadIndex, Role, Save
 from target.raft.messages import (
+    CONFIG,
     NOOP,
     Append,
     AppendReply,
@@ -47,7 +31,8 @@ from target.raft.messages import (
     VoteReply,
 )
 from target.raft.progress import Mode, Progress
-from target.raft.reads import ReadQueue, WaitingRead
+from target.raft.reads import WaitingRead
+from target.raft.state import State
 
 BATCH_BYTES = 1 << 20
 WINDOW = 64
@@ -58,55 +43,8 @@ LONG_LEASE_MS = 2_000
 """Of the lease-too-long bug: longer than others need to elect another leader."""
 
 
-class Raft:
-    """The state of figure 3.1, and the rules that change it."""
-
-    def __init__(
-        self,
-        config: Config,
-        hard: HardState,
-        snapshot: Snapshot,
-        entries: Sequence[Entry],
-        rng: random.Random,
-        now_ms: int,
-    ) -> None:
-        assert config.name in config.voters
-        self.config = config
-        self.name = config.name
-        self.others = tuple(voter for voter in config.voters if voter != config.name)
-        self._bugs = config.bugs
-        off = len(config.voters) > 1 and "quorum-off-by-one" in self._bugs
-        self.quorum = quorum.majority(len(config.voters)) - off
-        self.log = Log(snapshot.index, snapshot.term, entries)
-        self.snapshot = snapshot
-        self.commit = snapshot.index
-        # A snapshot can reach the disk before the term in which it was installed; entries cannot.
-        self.term = max(hard.term, snapshot.term)
-        self.vote = hard.vote if hard.term == self.term else None
-        self.role = Role.FOLLOWER
-        self.leader: str | None = None
-        self.transferee: str | None = None
-        self.now_ms = now_ms
-        self.peers: dict[str, Progress] = {}
-        self.round = 0
-        self._rng = rng
-        self._votes: dict[str, bool] = {}
-        self._heard_ms = now_ms - config.lease_ms
-        self._election_due_ms = 0
-        self._heartbeat_due_ms = 0
-        self._quorum_due_ms = 0
-        self._transfer_due_ms = 0
-        self._hard_saved = HardState(self.term, self.vote)
-        self._seq = 0
-        self._vote_seq: int | None = None
-        self._snapshot_unsaved: Snapshot | None = None
-        self._reset = False
-        self._pieces = bytearray()
-        self._pieces_of = (0, 0)
-        self._reads = ReadQueue()
-        self._lease_until_ms = now_ms
-        self._duties = Duties(roles=[(self.role, self.term)])
-        self._wait_for_election()
+class Raft(State):
+    """The rules that change the state of figure 3.1."""
 
     # -- what the driver calls ------------------------------------------------------------------
 
@@ -157,7 +95,7 @@ class Raft:
 
     def transfer(self, to: str) -> bool:
         """Hands leadership over (section 3.10); False when this node cannot."""
-        if self.role is not Role.LEADER or to not in self.peers:
+        if self.role is not Role.LEADER or to not in self.members.others:
             return False
         self.transferee = to
         self._transfer_due_ms = self.now_ms + self.config.election_ms[1]
@@ -168,7 +106,8 @@ class Raft:
         """The state after ``index`` (applied) is ``data``; the log before it can go."""
         term = self.log.term(index)
         assert term is not None and self.snapshot.index < index <= self.commit
-        self.snapshot = self._snapshot_unsaved = Snapshot(index, term, data)
+        config = self.members.compact(index)
+        self.snapshot = self._snapshot_unsaved = Snapshot(index, term, data, config)
         self.log.compact(max(self.log.base, index - self.config.trailing))
 
     def saved(self, seq: int) -> None:
@@ -197,7 +136,7 @@ class Raft:
         if self.role is Role.LEADER:
             if self._reads.unasked:
                 self._broadcast()
-            else:
+            elif self._stirred or self.log.last != self._sent:
                 self._replicate()
         duties, self._duties = self._duties, Duties()
         hard = HardState(self.term, self.vote)
@@ -222,7 +161,8 @@ class Raft:
         """Is the message of this term, perhaps after following it into a later one? (3.3)"""
         if message.term > self.term:
             if self.role is Role.LEADER and "no-step-down" in self._bugs:
-                return False
+                self.term, self.vote = message.term, None
+                return True
             match message:
                 case RequestVote(transfer=False) if self._shields_leader():
                     return False
@@ -236,9 +176,9 @@ class Raft:
             # The sender lives in the past; tell it, or it may never hear of this term.
             match message:
                 case Append() | InstallSnapshot():
-                    self._after(sender, AppendReply(self.term, False, 0, 0, 0, message.round))
+                    self._disagree(sender, 0, 0, 0, message.round)
                 case RequestVote():
-                    self._after(sender, VoteReply(self.term, False, message.pre))
+                    self._answer_vote(sender, self.term, granted=False, pre=message.pre)
                 case _:
                     pass
             return False
@@ -270,11 +210,9 @@ class Raft:
         self._votes = {}
         self._vote_seq = None
         self.peers = {}
+        self._voters = ()
         self._duties.reads += [ReadIndex(context, None) for context in self._reads.leave()]
         self._duties.roles.append((role, self.term))
-
-    def _wait_for_election(self) -> None:
-        self._election_due_ms = self.now_ms + self._rng.randint(*self.config.election_ms)
 
     def _after(self, to: str, message: Message) -> None:
         self._duties.after.append(((to,), message))
@@ -291,16 +229,16 @@ class Raft:
             case InstallSnapshot():
                 self._hear(sender)
                 self._on_install_snapshot(sender, message)
-            case AppendReply() if sender in self.peers:
-                self._on_append_reply(self.peers[sender], message)
+            case AppendReply() if (peer := self._peer(sender, message.identity)) is not None:
+                self._on_append_reply(peer, message)
                 if sender == self.transferee:
                     self._hand_over(sender)
-            case SnapshotReply() if sender in self.peers:
-                self._on_snapshot_reply(self.peers[sender], message)
+            case SnapshotReply() if (peer := self._peer(sender, message.identity)) is not None:
+                self._on_snapshot_reply(peer, message)
             case TimeoutNow() if self.role is not Role.LEADER:
                 self._campaign(transfer=True)
             case _:
-                pass  # an answer to a question of an earlier life
+                pass  # an answer to a question of an earlier life, or to one of another's
 
     # -- elections ------------------------------------------------------------------------------
 
@@ -308,12 +246,15 @@ class Raft:
         """Asks whether it would win, or for votes at once when the leader asked for that."""
         self.leader = None
         self._wait_for_election()
+        if not self.members.may_stand(self.commit):
+            return
         if transfer or "no-prevote" in self._bugs:
             self._stand(transfer=transfer)
             return
         self._become(Role.PRE_CANDIDATE)
         self._ask_votes(self.term + 1, pre=True, transfer=False)
-        self._count(self.name, granted=True)
+        if self.voting:
+            self._count(self.name, granted=True)
 
     def _stand(self, *, transfer: bool) -> None:
         """A candidate of a new term (section 3.4). Its own vote counts once it is durable."""
@@ -321,7 +262,8 @@ class Raft:
         self.vote = self.name
         self._become(Role.CANDIDATE)
         self._wait_for_election()
-        self._vote_seq = 0
+        if self.voting:
+            self._vote_seq = 0
         self._ask_votes(self.term, pre=False, transfer=transfer)
 
     def _ask_votes(self, term: int, *, pre: bool, transfer: bool) -> None:
@@ -335,15 +277,20 @@ class Raft:
             current = True
         if message.pre:
             granted = current and message.term > self.term and not self._shields_leader()
-            self._after(sender, VoteReply(message.term if granted else self.term, granted, True))
+            term = message.term if granted else self.term
+            self._answer_vote(sender, term, granted=granted, pre=True)
             return
-        granted = current and self.vote in (None, sender)
-        if granted:
+        if granted := current and self.vote in (None, sender):
             self.vote = sender
             self._wait_for_election()
-        self._after(sender, VoteReply(self.term, granted, False))
+        self._answer_vote(sender, self.term, granted=granted, pre=False)
+
+    def _answer_vote(self, sender: str, term: int, *, granted: bool, pre: bool) -> None:
+        self._after(sender, VoteReply(term, granted, pre, self._identity))
 
     def _on_vote_reply(self, sender: str, message: VoteReply) -> None:
+        if not self.members.counts(sender, message.identity):
+            return
         asked = self.term + 1 if message.pre and message.granted else self.term
         role = Role.PRE_CANDIDATE if message.pre else Role.CANDIDATE
         if self.role is role and message.term == asked:
@@ -351,7 +298,7 @@ class Raft:
 
     def _count(self, voter: str, granted: bool) -> None:
         self._votes[voter] = granted
-        match quorum.tally(self._votes, len(self.config.voters), self.quorum), self.role:
+        match quorum.tally(self._votes, len(self.members.voters), self.quorum), self.role:
             case True, Role.PRE_CANDIDATE:
                 self._stand(transfer=False)
             case True, Role.CANDIDATE:
@@ -366,14 +313,14 @@ class Raft:
         committed by counting, and all before them with them (section 3.6.2)."""
         self._become(Role.LEADER)
         self.leader = self.name
-        self.peers = {name: Progress(next=self.log.last + 1) for name in self.others}
+        self._lead_members()
         self._quorum_due_ms = self.now_ms + self.config.election_ms[1]
         self.propose(NOOP, [b""])
         self._broadcast()
 
     def _check_quorum(self) -> None:
         """A leader that no quorum answers steps down, so that its clients look elsewhere (6.2)."""
-        active = 1 + sum(peer.active for peer in self.peers.values())
+        active = self.voting + sum(peer.active for peer in self._voters)
         for peer in self.peers.values():
             peer.active = False
         self._quorum_due_ms = self.now_ms + self.config.election_ms[1]
@@ -393,11 +340,15 @@ class Raft:
         self._heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms
         for peer in self.peers.values():
             peer.waiting = False
+        if not self.members.settled:
+            self._settle()
         self._replicate(heartbeat=True)
         self._confirm_reads()
 
     def _replicate(self, *, heartbeat: bool = False) -> None:
-        """Sends what each follower lacks: entries, the commit index, a snapshot."""
+        """Sends what each follower lacks. A commit alone waits for the next heartbeat. What goes to
+        all is as good as one: the next is due an interval later."""
+        self._stirred, self._sent = False, self.log.last
         made: dict[tuple[int, int], Append] = {}
         to: dict[tuple[int, int], list[str]] = {}
         for name, peer in self.peers.items():
@@ -408,6 +359,8 @@ class Raft:
             while (message := self._message_for(peer, made, must=must)) is not None:
                 to.setdefault((message.prev_index, len(message.entries)), []).append(name)
                 must = False
+        if len({name for names in to.values() for name in names}) == len(self.peers):
+            self._heartbeat_due_ms = self.now_ms + self.config.heartbeat_ms
         for key in sorted(made):  # by index, so that each follower gets them in order
             self._duties.now.append((tuple(to[key]), made[key]))
 
@@ -420,15 +373,13 @@ class Raft:
         entries: tuple[Entry, ...] = ()
         if free and peer.next <= self.log.last:
             entries = self.log.window(peer.next, self.config.batch_entries, BATCH_BYTES)
-        untold = peer.mode is Mode.REPLICATE and peer.told < min(self.commit, prev)
-        if not (entries or must or untold):
+        if not (entries or must):
             return None
         key = (prev, len(entries))
         if key not in made:
             prev_term = self.log.term(prev)
             assert prev_term is not None
             made[key] = Append(self.term, prev, prev_term, self.commit, self.round, entries)
-        peer.told = max(peer.told, min(self.commit, prev + len(entries)))
         if peer.mode is Mode.PROBE:
             peer.waiting = True
         elif entries:
@@ -451,11 +402,16 @@ class Raft:
 
     def _on_append_reply(self, peer: Progress, message: AppendReply) -> None:
         peer.active = True
+        settled = message.ok and peer.mode is Mode.REPLICATE and peer.next > self.log.last
+        self._stirred = self._stirred or not settled
         if message.ok:
             peer.matched(message.match)
             if peer.mode is not Mode.REPLICATE and self.log.term(peer.match) is not None:
                 peer.replicate()
-            self._advance_commit()
+            if peer.match > self.commit:
+                self._advance_commit()
+                if self.role is not Role.LEADER:
+                    return
         elif peer.mode is Mode.REPLICATE:
             if message.prev > peer.match:  # else it is older than what we know
                 self._back_up(peer, message)
@@ -469,14 +425,14 @@ class Raft:
         peer.probe(min(message.prev, following))
 
     def _on_snapshot_reply(self, peer: Progress, message: SnapshotReply) -> None:
-        peer.active = True
+        peer.active = self._stirred = True
         if peer.mode is Mode.SNAPSHOT and message.index == peer.snapshot_index:
             peer.offset, peer.resend_ms = message.offset, 0
         self._answered(peer, message.round)
 
-    def _answered(self, peer: Progress, round_: int) -> None:
-        if round_ > peer.round:
-            peer.round = round_
+    def _answered(self, peer: Progress, number: int) -> None:
+        if number > peer.round:
+            peer.round = number
             self._confirm_reads()
 
     def _advance_commit(self) -> None:
@@ -484,10 +440,12 @@ class Raft:
 
         An entry of an earlier term may be on a majority and still be overwritten (figure 3.7).
         """
-        held = [self.log.durable, *(peer.match for peer in self.peers.values())]
+        held = [peer.match for peer in self._voters]
+        if self.voting:
+            held.append(self.log.durable)
         index = quorum.reached(held, self.quorum)
-        own = self.log.term(index) == self.term or "commit-earlier-term" in self._bugs
-        if index > self.commit and own:
+        own = index > self.commit and self.log.term(index) == self.term
+        if own or (index > self.commit and "commit-earlier-term" in self._bugs):
             self._commit_to(index)
 
     def _commit_to(self, index: int) -> None:
@@ -496,6 +454,8 @@ class Raft:
             self.commit = index
             for context, asker in self._reads.take_early():
                 self._read(context, asker)
+            if not self.voting and self.role is Role.LEADER and index >= self.members.index:
+                self._follow(self.term, None)  # it has led its own removal (4.2.2)
 
     # -- reads ----------------------------------------------------------------------------------
 
@@ -516,7 +476,9 @@ class Raft:
             self._reads.wait(WaitingRead(context, asker, self.commit, self.round + 1))
 
     def _confirm_reads(self) -> None:
-        rounds = [self.round, *(peer.round for peer in self.peers.values())]
+        rounds = [peer.round for peer in self._voters]
+        if self.voting:
+            rounds.append(self.round)
         confirmed = quorum.reached(rounds, self.quorum)
         if confirmed == self.round:
             self._lease_until_ms = self.now_ms + LONG_LEASE_MS
@@ -549,29 +511,37 @@ class Raft:
             return
         if self.log.term(prev) != message.prev_term:
             hint = self.log.agreement(prev, message.prev_term)
-            hint_term = self.log.term(hint) or 0
-            reply = AppendReply(self.term, False, prev, hint, hint_term, message.round)
-            self._after(sender, reply)
+            self._disagree(sender, prev, hint, self.log.term(hint) or 0, message.round)
             return
         if "truncates-on-stale-append" in self._bugs and prev < self.log.last:
-            self.log.truncate(prev + 1)
+            self._truncate(prev + 1)
         for entry in message.entries:
             have = self.log.term(entry.index)
             if have == entry.term or (have is not None and "conflict-kept" in self._bugs):
                 continue  # this message, or a longer one, was here before: keep what follows
             if have is not None:
                 assert entry.index > self.commit, "a committed entry would be replaced"
-                self.log.truncate(entry.index)
+                self._truncate(entry.index)
             self.log.append(entry)
+            if entry.kind == CONFIG:
+                self._use(entry)
         matched = prev + len(message.entries)
         self._commit_to(min(message.commit, matched))
         self._accept(sender, matched, message)
 
     def _accept(self, sender: str, match: int, message: Append | InstallSnapshot) -> None:
-        self._after(sender, AppendReply(self.term, True, 0, match, 0, message.round))
+        reply = AppendReply(self.term, True, 0, match, 0, message.round, self._identity)
+        self._after(sender, reply)
+
+    def _disagree(self, sender: str, prev: int, hint: int, hint_term: int, round_: int) -> None:
+        reply = AppendReply(self.term, False, prev, hint, hint_term, round_, self._identity)
+        self._after(sender, reply)
 
     def _on_install_snapshot(self, sender: str, message: InstallSnapshot) -> None:
-        if message.index <= self.commit and "stale-snapshot" not in self._bugs:
+        if message.index <= self.commit:
+            if "stale-snapshot" in self._bugs and message.offset == 0 and message.done:
+                stale = Snapshot(message.index, message.snapshot_term, message.data)
+                self._duties.restore = stale
             self._accept(sender, self.commit, message)  # stale: it would turn time back
             return
         if self.log.term(message.index) == message.snapshot_term:
@@ -584,16 +554,19 @@ class Raft:
         if message.offset == len(self._pieces):
             self._pieces += message.data
             if message.done:
-                self._restore(Snapshot(*this, bytes(self._pieces)))
+                self._restore(Snapshot(*this, bytes(self._pieces), message.config))
                 self._pieces = bytearray()
                 self._accept(sender, message.index, message)
                 return
         here = len(self._pieces)
-        self._after(sender, SnapshotReply(self.term, message.index, here, message.round))
+        reply = SnapshotReply(self.term, message.index, here, message.round, self._identity)
+        self._after(sender, reply)
 
     def _restore(self, snapshot: Snapshot) -> None:
         """The snapshot replaces state and log, whole: what was beyond conflicts or is unknown."""
         self.snapshot = self._snapshot_unsaved = self._duties.restore = snapshot
         self._reset = True
         self.log.reset(snapshot.index, snapshot.term)
+        self.members.reset(snapshot)
+        self._adopt()
         self.commit = snapshot.index

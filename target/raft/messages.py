@@ -7,17 +7,20 @@ one message can go to several nodes (it is then encoded once). Times nowhere, in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
+
+from target.raft.record import record
 
 NOOP = 0
 """Kind of the entry with which a leader opens its term."""
 COMMAND = 1
-"""Kind of an entry for the state machine. 2 is kept for changes of membership."""
+"""Kind of an entry for the state machine."""
+CONFIG = 2
+"""Kind of an entry that says who is a member from there on (:mod:`target.raft.membership`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One place in the log. (index, term) names its content: no two entries share both."""
 
@@ -27,7 +30,7 @@ class Entry:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HardState:
     """What a node must remember to vote at most once a term (dissertation, figure 3.1)."""
 
@@ -35,23 +38,27 @@ class HardState:
     vote: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Snapshot:
-    """The state machine after all entries up to ``index``, whose term is ``term``."""
+    """The state machine after all entries up to ``index``, whose term is ``term``, and the
+    configuration there (empty: the founders')."""
 
     index: int = 0
     term: int = 0
     data: bytes = b""
+    config: bytes = b""
 
     def piece(self, leader_term: int, offset: int, size: int, round_: int) -> InstallSnapshot:
         """The message with ``size`` bytes from ``offset`` on."""
         end = offset + size
         done = end >= len(self.data)
         data = self.data[offset:end]
-        return InstallSnapshot(leader_term, self.index, self.term, offset, done, round_, data)
+        return InstallSnapshot(
+            leader_term, self.index, self.term, offset, done, round_, data, self.config
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestVote:
     """Asks for a vote in ``term``; with ``pre`` only whether it would be given (section 9.6).
 
@@ -65,16 +72,20 @@ class RequestVote:
     transfer: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VoteReply:
-    """A granted pre-vote carries the term that was asked about, everything else the own term."""
+    """A granted pre-vote carries the term that was asked about, everything else the own term.
+
+    ``identity`` is the sender's, here and in the other replies that are counted.
+    """
 
     term: int
     granted: bool
     pre: bool
+    identity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Append:
     """Entries after ``prev_index``; without entries a heartbeat. Announces the commit index.
 
@@ -90,7 +101,7 @@ class Append:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AppendReply:
     """``ok``: the log is the leader's up to ``match``, durably.
 
@@ -104,11 +115,15 @@ class AppendReply:
     match: int
     hint_term: int
     round: int
+    identity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstallSnapshot:
-    """A piece of a snapshot, ``data`` starting at ``offset``; ``done`` with the last one."""
+    """A piece of a snapshot, ``data`` starting at ``offset``; ``done`` with the last one.
+
+    ``config`` is the snapshot's, in every piece.
+    """
 
     term: int
     index: int
@@ -117,9 +132,10 @@ class InstallSnapshot:
     done: bool
     round: int
     data: bytes
+    config: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SnapshotReply:
     """So many bytes of the snapshot at ``index`` are here; the next piece may come."""
 
@@ -127,23 +143,24 @@ class SnapshotReply:
     index: int
     offset: int
     round: int
+    identity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimeoutNow:
     """The leader asks for an election at once, to hand over (section 3.10)."""
 
     term: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadAsk:
     """A follower asks the leader for a read index (6.4). ``context`` is its own name for it."""
 
     context: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadReply:
     """Whoever has applied ``index`` may serve the reads of ``context``."""
 

@@ -22,18 +22,19 @@ class Mode(Enum):
 class Progress:
     """``match``: durable there for sure. ``next``: the first entry of the next message.
 
-    ``round`` is the latest broadcast it answered, ``active`` whether it answered since the last
-    look, ``told`` the commit index it was sent, ``inflight`` the last index of each message of
-    entries under way. ``waiting`` holds a probe back until an answer or the next heartbeat.
+    ``identity`` is the member's, 0 until it is known. ``round`` is the latest broadcast it
+    answered, ``active`` whether it answered since the last look, ``inflight`` the last index of
+    each message of entries under way. ``waiting`` holds a probe back until an answer or the next
+    heartbeat.
     """
 
     next: int
+    identity: int = 0
     match: int = 0
     mode: Mode = Mode.PROBE
     waiting: bool = False
     active: bool = False
     round: int = 0
-    told: int = 0
     inflight: deque[int] = field(default_factory=deque)
     offset: int = 0
     snapshot_index: int = 0

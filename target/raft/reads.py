@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+from target.raft.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitingRead:
     """Reads of one context; ``asker`` None: this node's own.
 
