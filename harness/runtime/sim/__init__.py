@@ -7,13 +7,11 @@ faults and checks are the ones that real nodes get. See docs/simulation.md.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from harness.core.cluster import Cluster, Provision
 from harness.core.errors import EnvironmentFailure
-from harness.core.rng import derive
 from harness.core.simulation import Simulable
 from harness.runtime.sim.cluster import SimCluster
 from harness.runtime.sim.loop import SimLoop
@@ -22,7 +20,11 @@ from harness.runtime.sim.network import SimNetwork
 
 __all__ = ["SimCluster", "SimLoop", "SimRuntime"]
 
-CAPABILITIES = ("partition", "kill", "power", "pause", "clock", "slow", "loss")
+CAPABILITIES = frozenset(
+    {"partition", "kill", "power", "pause", "clock", "slow", "loss"}
+    | {"duplicate", "reorder", "corrupt", "rate", "disk", "reject", "io"}
+    | {"membership", "transfer", "snapshot"}
+)
 
 
 class SimRuntime:
@@ -38,6 +40,8 @@ class SimRuntime:
         """None of the faults that every runtime has."""
         if capability in CAPABILITIES:
             return None
+        if capability in ("resources", "cpu", "memory", "files"):
+            return "a simulated server takes no processor time or memory that could be limited"
         return f"the simulated world does not know how to do {capability!r}"
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
@@ -72,13 +76,12 @@ async def _provision(request: Provision) -> AsyncIterator[Cluster]:
             f"{name} has no simulated server: use --runtime docker or --runtime netns"
         )
     seed = request.seed
-    network = SimNetwork(loop, request.nodes, derive(seed, "sim/network"))
+    network = SimNetwork(loop, request.nodes, seed)
     machines = {}
     for node in request.nodes:
         home = request.folder / node
         home.mkdir(parents=True, exist_ok=True)
-        rng: random.Random = derive(seed, f"sim/machine/{node}")
-        machines[node] = SimMachine(loop, network, target, node, request.nodes, home, rng)
+        machines[node] = SimMachine(loop, network, target, node, request.nodes, home, seed)
     cluster = SimCluster(request.nodes, loop, network, machines, request.folder)
     try:
         yield cluster

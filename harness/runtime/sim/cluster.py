@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from harness.core.cluster import ClockSkew, Place, ProcessState, ServerSpec
+from harness.core.cluster import ClockSkew, DiskCounts, DiskTrouble, Place, ProcessState, ServerSpec
+from harness.runtime.sim.exchange import Exchange
 from harness.runtime.sim.loop import SimLoop
 from harness.runtime.sim.machine import SimMachine
 from harness.runtime.sim.network import LATENCY_NS, SimNetwork
@@ -42,10 +43,19 @@ class SimProcesses:
         await asyncio.sleep(SIGNAL_S)
         return self.machines[node].kill(power=True)
 
-    async def stop(self, node: str, timeout_s: float = 5.0) -> None:  # noqa: ARG002
-        """See the protocol."""
-        await asyncio.sleep(SIGNAL_S)
-        self.machines[node].stop()
+    async def wipe(self, node: str, keep: Collection[str]) -> int:  # noqa: ARG002
+        """See :class:`harness.core.cluster.WipesData`. Only what is on the disk is the node's."""
+        machine = self.machines[node]
+        assert machine.state == "gone"
+        return machine.disk.wipe()
+
+    async def stop(self, node: str, timeout_s: float = 5.0) -> bool:
+        """See the protocol. Who stands still does not hear the signal."""
+        machine = self.machines[node]
+        await asyncio.sleep(SIGNAL_S if machine.state != "stopped" else timeout_s)
+        heard = machine.state != "stopped"
+        machine.stop()
+        return heard
 
     async def pause(self, node: str) -> None:
         """See the protocol."""
@@ -74,6 +84,31 @@ class SimClocks:
         self.machines[node].resteer(skew)
 
 
+@dataclass(frozen=True, slots=True)
+class SimDisks:
+    """See :class:`harness.core.cluster.DiskControl`."""
+
+    machines: Mapping[str, SimMachine]
+
+    async def trouble(self, node: str, trouble: DiskTrouble) -> None:
+        """See the protocol."""
+        self.machines[node].disk.trouble = trouble
+
+    async def counts(self, node: str) -> DiskCounts:
+        """See the protocol."""
+        return self.machines[node].disk.counts
+
+    async def damage(self, node: str, how: str) -> str | None:
+        """See the protocol."""
+        machine = self.machines[node]
+        assert machine.state == "gone"
+        return machine.disk.damage(how)
+
+    async def repair(self, node: str) -> None:
+        """See the protocol."""
+        self.machines[node].disk.repair()
+
+
 @dataclass(slots=True)
 class SimCluster:
     """See :class:`harness.core.cluster.Cluster` and
@@ -89,11 +124,13 @@ class SimCluster:
     addresses: Mapping[str, str] = field(init=False)
     processes: SimProcesses = field(init=False)
     clocks: SimClocks = field(init=False)
+    disks: SimDisks = field(init=False)
 
     def __post_init__(self) -> None:
         self.addresses = {node: node for node in self.nodes}
         self.processes = SimProcesses(self.machines)
         self.clocks = SimClocks(self.machines)
+        self.disks = SimDisks(self.machines)
 
     def place(self, node: str) -> Place:
         """The node in its own view."""
@@ -115,29 +152,20 @@ class SimCluster:
         self, node: str, method: str, path: str, body: bytes, timeout_s: float
     ) -> tuple[int, Mapping[str, object]]:
         """See :class:`harness.core.simulation.Exchanges`."""
-        loop, machine = self.loop, self.machines[node]
-        done: asyncio.Future[tuple[int, Mapping[str, object]]] = loop.create_future()
-
-        def answered(status: int, data: Mapping[str, object]) -> None:
-            loop.at(loop.now_ns + LATENCY_NS, arrived, status, data)
-
-        def arrived(status: int, data: Mapping[str, object]) -> None:
-            if not done.done():
-                done.set_result((status, data))
-
-        def late() -> None:
-            if not done.done():
-                done.set_exception(TimeoutError())
-
-        def leave() -> None:
-            if not done.done():
-                machine.ask(method, path, body, answered)
-
+        machine = self.machines[node]
+        if node in self.network.unheard:
+            self.network.unheard_of[node] = self.network.unheard_of.get(node, 0) + 1
+            if self.network.unheard[node]:
+                await asyncio.sleep(2 * LATENCY_NS / 1e9)
+                raise ConnectionResetError("connection reset")
+            await asyncio.sleep(timeout_s)
+            raise TimeoutError
         if not machine.listening():
             await asyncio.sleep(2 * LATENCY_NS / 1e9)
             raise ConnectionRefusedError("connection refused")
-        loop.at(loop.now_ns + LATENCY_NS, leave)
-        loop.at(loop.now_ns + round(timeout_s * 1e9), late)
+        done: asyncio.Future[tuple[int, Mapping[str, object]]] = self.loop.create_future()
+        under_way = Exchange(self.loop.agenda, machine, done)
+        under_way.begin(method, path, body, round(timeout_s * 1e9))
         status, data = await done
         if status == 0:
             raise ConnectionResetError("connection reset")

@@ -2,7 +2,7 @@
 
 A file is its bytes and how many of them are known to be durable. A crash of the machine (a power
 loss, not the end of a process) keeps the durable part of each file; of what was written behind
-it nothing, all, or a beginning that may end within a write or leave a sector of zeros: what a
+it nothing, all, or a beginning that may end within a write or in sectors of zeros: what a
 journalling file system does to appended data. Creations and removals are durable at once.
 """
 
@@ -12,9 +12,13 @@ import errno
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-SECTOR = 512
+from harness.agent.damage import SECTOR, Damage, applied, drawn, undone
+from harness.core.cluster import DiskCounts, DiskTrouble
+
+BLOCK = 4096
+"""What is written is written in whole ones."""
 
 
 @dataclass(slots=True)
@@ -25,35 +29,17 @@ class _File:
     """Up to here a sync is under way."""
 
 
-@dataclass(slots=True)
-class Troubles:
-    """What the disk does wrong from now on; everything off is a good disk.
-
-    ``slow_ns`` on top of each sync; ``full``, ``read_only`` and ``broken`` (input/output error)
-    refuse writes; ``lying`` syncs return at once and make nothing durable.
-    """
-
-    slow_ns: int = 0
-    full: bool = False
-    read_only: bool = False
-    broken: bool = False
-    lying: bool = False
-    misdirected: float = 0.0
-    """The share of writes that land on another place of the same file."""
-
-
 class SimDisk:
     """One node's data directory. Implements :class:`harness.core.simulation.Files`."""
 
     def __init__(self, node: str, rng: random.Random) -> None:
         self.node = node
-        self.troubles = Troubles()
-        self.syncs = 0
-        self.refused = 0
-        """Writes and syncs that failed because of a trouble."""
-        self.misplaced = 0
+        self.trouble = DiskTrouble()
+        self.counts = DiskCounts()
         self._rng = rng
         self._files: dict[str, _File] = {}
+        self._damage: Damage | None = None
+        """The last one that was not repaired."""
 
     # -- Files ----------------------------------------------------------------------------------
 
@@ -68,29 +54,17 @@ class SimDisk:
     def append(self, name: str, data: bytes) -> None:
         """See the protocol."""
         self._writable(name)
-        file = self._file(name)
-        troubles = self.troubles
-        strays = troubles.misdirected and len(file.data) > len(data)
-        if strays and self._rng.random() < troubles.misdirected:
-            at = self._rng.randrange(len(file.data) - len(data))
-            file.data[at : at + len(data)] = data
-            file.data += bytes(len(data))
-            self.misplaced += 1
-            return
-        file.data += data
+        self._file(name).data += data
 
     def sync(self, name: str) -> None:
         """See the protocol. It is under way until :meth:`settle`."""
         self._writable(name)
-        self.syncs += 1
-        if not self.troubles.lying:
-            file = self._file(name)
-            file.syncing = len(file.data)
+        file = self._file(name)
+        file.syncing = len(file.data)
 
     def create(self, name: str, data: bytes) -> None:
         """See the protocol."""
         self._writable(name)
-        self.syncs += 1
         self._files[name] = _File(bytearray(data), len(data))
 
     def truncate(self, name: str, size: int) -> None:
@@ -121,12 +95,12 @@ class SimDisk:
         return file
 
     def _writable(self, name: str) -> None:
-        troubles = self.troubles
-        if troubles.full or troubles.read_only or troubles.broken:
-            self.refused += 1
+        trouble = self.trouble
+        if trouble.full or trouble.read_only or trouble.broken:
+            self.counts = replace(self.counts, refused=self.counts.refused + 1)
             code = errno.EIO
-            if not troubles.broken:
-                code = errno.EROFS if troubles.read_only else errno.ENOSPC
+            if not trouble.broken:
+                code = errno.EROFS if trouble.read_only else errno.ENOSPC
             raise OSError(code, os.strerror(code), self.path(name))
 
     # -- what happens to it ---------------------------------------------------------------------
@@ -153,39 +127,49 @@ class SimDisk:
             lost += tail - kept
             del file.data[file.durable + kept :]
             if kept and self._rng.random() < 0.25:
-                # The file had grown before its data came.
-                start = file.durable + self._rng.randrange(kept)
-                end = min(len(file.data), (start // SECTOR + 1) * SECTOR)
-                file.data[start:end] = bytes(end - start)
+                # The file had grown before its data came; what is there came in whole sectors.
+                start = (file.durable + self._rng.randrange(kept)) // SECTOR * SECTOR
+                start = max(start, file.durable)
+                file.data[start:] = bytes(len(file.data) - start)
             file.durable = file.syncing = len(file.data)
         return lost
 
-    def flip(self, prefix: str, bits: int = 1) -> str | None:
-        """Flips bits somewhere in the files that begin so; says where, None if there is nothing."""
-        names = [name for name in self.names() if name.startswith(prefix) and self._file(name).data]
-        if not names:
-            return None
-        name = self._rng.choice(names)
-        data = self._file(name).data
-        at = self._rng.randrange(len(data))
-        for _ in range(bits):
-            data[min(len(data) - 1, at + self._rng.randrange(4))] ^= 1 << self._rng.randrange(8)
-        return f"{name} at byte {at}"
-
-    def cut_tail(self, prefix: str, most: int) -> str | None:
-        """Cuts up to ``most`` bytes off the last file that begins so: a torn tail."""
-        names = [name for name in self.names() if name.startswith(prefix)]
-        if not names:
-            return None
-        file = self._file(names[-1])
-        if len(file.data) < 2:
-            return None
-        gone = self._rng.randint(1, min(most, len(file.data) - 1))
-        del file.data[len(file.data) - gone :]
-        file.durable = min(file.durable, len(file.data))
-        file.syncing = min(file.syncing, len(file.data))
-        return f"{gone} bytes off {names[-1]}"
-
-    def wipe(self) -> None:
-        """Everything is gone."""
+    def wipe(self) -> int:
+        """Another disk, with nothing on it; the bytes that were lost."""
+        lost = sum(len(file.data) for file in self._files.values())
         self._files.clear()
+        self._damage = None
+        return lost
+
+    def extra_ns(self) -> int:
+        """How much longer a sync takes that begins now; at a limited rate, what its blocks do."""
+        slow_ns, rate = self.trouble.slow_ns, self.trouble.bytes_per_s
+        if slow_ns:
+            self.counts = replace(self.counts, slowed=self.counts.slowed + 1)
+        if rate:
+            self.counts = replace(self.counts, limited=self.counts.limited + 1)
+            slow_ns += -(-self.unsynced // BLOCK) * BLOCK * 1_000_000_000 // rate
+        return slow_ns
+
+    def damage(self, how: str) -> str | None:
+        """Changes bytes of a file as :mod:`harness.agent.damage` draws it; says where. None where
+        there is nothing. What was there before is kept for :meth:`repair`."""
+        sizes = {name: len(self._file(name).data) for name in self.names()}
+        damage = self._damage = drawn(sizes, self.read, how, self._rng)
+        if damage is None:
+            return None
+        self._rewrite(damage.name, applied(self.read(damage.name), damage))
+        return damage.words
+
+    def repair(self) -> None:
+        """The bytes that were damaged last are as they were, unless others were written there."""
+        damage, self._damage = self._damage, None
+        if damage is not None and damage.name in self._files:
+            sound = undone(self.read(damage.name), damage)
+            if sound is not None:
+                self._rewrite(damage.name, sound)
+
+    def _rewrite(self, name: str, data: bytes) -> None:
+        file = self._file(name)
+        file.data[:] = data
+        file.durable = file.syncing = len(data)

@@ -1,28 +1,31 @@
 """An event loop whose time is virtual: it jumps to whatever comes next.
 
-Two kinds of things wait in one queue, ordered by time and then by who asked first: asyncio's
-timers, and the world's own events, which are called at once, without a handle or a context,
-because there are a hundred of them for each of the others. Nothing else ever happens: there are
-no sockets, no threads and no signals but those that end the run.
+What that is stands in the :class:`~harness.runtime.sim.agenda.Agenda`, with the world's own
+events. Nothing else ever happens: there are no sockets, no threads and no signals but those that
+end the run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
+import gc
 import signal
+import threading
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import Any, NoReturn
+
+from harness.runtime.sim.agenda import Agenda, Stuck
+
+__all__ = ["EPOCH_NS", "SimLoop", "Stuck"]
 
 EPOCH_NS = 1_700_000_000 * 1_000_000_000
 """The world's time of day when its monotonic clock shows zero."""
-START_NS = 1_000 * 1_000_000_000
-"""Where the monotonic clock begins: a machine that has been up for a while."""
 
+COLLECTED = (100_000, 20, 20)
+"""The collector's thresholds during a run."""
 
-class Stuck(RuntimeError):
-    """Everybody waits, and nothing is going to happen any more."""
+NO_THREADS = "there are no threads in a simulated run: what they did would take real time"
 
 
 class SimLoop(asyncio.BaseEventLoop):
@@ -30,31 +33,33 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_ns = START_NS
-        self._queue: list[tuple[int, int, Any, Any]] = []
-        self._number = 0
-        self._signals: list[int] = []
+        self.agenda = Agenda()
+        self._signals: dict[int, Any] = {}
 
     # -- clocks ---------------------------------------------------------------------------------
 
+    @property
+    def now_ns(self) -> int:
+        """The world's clock."""
+        return self.agenda.now_ns
+
     def monotonic_ns(self) -> int:
         """The world's clock."""
-        return self.now_ns
+        return self.agenda.now_ns
 
     def wall_ns(self) -> int:
         """The world's time of day."""
-        return EPOCH_NS + self.now_ns
+        return EPOCH_NS + self.agenda.now_ns
 
     def time(self) -> float:
         """Seconds, for asyncio."""
-        return self.now_ns / 1e9
+        return self.agenda.now_ns / 1e9
 
     # -- what comes -----------------------------------------------------------------------------
 
     def at(self, when_ns: int, call: Callable[..., None], *arguments: Any) -> None:
-        """An event of the world. It cannot be cancelled: who changes his mind ignores it."""
-        self._number += 1
-        heapq.heappush(self._queue, (when_ns, self._number, call, arguments))
+        """See :meth:`harness.runtime.sim.agenda.Agenda.at`."""
+        self.agenda.at(when_ns, call, *arguments)
 
     def call_at(  # type: ignore[override]
         self,
@@ -64,12 +69,7 @@ class SimLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """From asyncio. Never before now: time is whole nanoseconds, and never goes back."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        handle._scheduled = True  # type: ignore[attr-defined]
-        self._number += 1
-        when_ns = max(round(when * 1e9), self.now_ns)
-        heapq.heappush(self._queue, (when_ns, self._number, None, handle))
-        return handle
+        return self._timer(round(when * 1e9), callback, args, context)
 
     def call_later(  # type: ignore[override]
         self,
@@ -79,30 +79,45 @@ class SimLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """From asyncio."""
-        return self.call_at(
-            (self.now_ns + max(0, round(delay * 1e9))) / 1e9, callback, *args, context=context
-        )
+        due_ns = self.agenda.now_ns + max(0, round(delay * 1e9))
+        return self._timer(due_ns, callback, args, context)
+
+    def _timer(
+        self,
+        due_ns: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(due_ns / 1e9, callback, args, self, context)
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.agenda.timer(due_ns, handle)
+        return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """It stays in the queue and is passed over."""
 
     def _run_once(self) -> None:
-        ready, queue = self._ready, self._queue  # type: ignore[attr-defined]
-        while not ready:
-            if not queue:
-                raise Stuck("everybody waits, and nothing is going to happen any more")
-            when_ns, _, call, what = heapq.heappop(queue)
-            if call is not None:
-                self.now_ns = when_ns
-                call(*what)
-            elif not what._cancelled:
-                self.now_ns = when_ns
-                what._scheduled = False
-                ready.append(what)
+        ready = self._ready  # type: ignore[attr-defined]
+        if not ready:
+            self.agenda.advance(ready)
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+
+    def run_forever(self) -> None:
+        """From asyncio. The collector of cycles hardly looks meanwhile: a run keeps what it makes,
+        or drops it for the reference counts to free, and looking at it again and again finds
+        nothing."""
+        before = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(*COLLECTED)
+        try:
+            super().run_forever()
+        finally:
+            gc.set_threshold(*before)
+            gc.unfreeze()
 
     # -- the rest of a loop ---------------------------------------------------------------------
 
@@ -115,14 +130,36 @@ class SimLoop(asyncio.BaseEventLoop):
     def add_signal_handler(  # type: ignore[override]
         self, sig: int, callback: Callable[..., object], *args: Any
     ) -> None:
-        """From asyncio."""
-        signal.signal(sig, lambda *_: self.call_soon_threadsafe(callback, *args))
-        self._signals.append(sig)
+        """From asyncio. Who had the signal before has it again when the loop is closed."""
+        before = signal.signal(sig, lambda *_: self.call_soon_threadsafe(callback, *args))
+        self._signals.setdefault(sig, before)
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """From asyncio, for signal handlers.
+
+        Raises:
+            RuntimeError: from another thread, whose moment would be another in each run.
+        """
+        running = self._thread_id  # type: ignore[attr-defined]
+        if running is not None and running != threading.get_ident():
+            raise RuntimeError(NO_THREADS)
+        return self.call_soon(callback, *args, context=context)
+
+    def run_in_executor(self, *_: object) -> NoReturn:
+        """From asyncio.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(NO_THREADS)
 
     def close(self) -> None:
         """From asyncio."""
-        for number in self._signals:
-            signal.signal(number, signal.SIG_DFL)
+        for number, before in self._signals.items():
+            # None: a handler that no Python installed, and that none can give back.
+            signal.signal(number, signal.SIG_DFL if before is None else before)
         self._signals.clear()
-        self._queue.clear()
+        self.agenda.clear()
         super().close()

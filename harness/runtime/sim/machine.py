@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.core.cluster import ClockSkew, ProcessState
+from harness.core.rng import derive
 from harness.core.simulation import Files, Simulable, SimulatedServer
+from harness.runtime.sim.chance import chance
 from harness.runtime.sim.disk import SimDisk
-from harness.runtime.sim.loop import SimLoop
+from harness.runtime.sim.drawn import Drawn
+from harness.runtime.sim.loop import EPOCH_NS, SimLoop
 from harness.runtime.sim.network import SimNetwork
 
 TURN_NS = 100_000
@@ -27,31 +29,36 @@ Answer = Callable[[int, Mapping[str, object]], None]
 
 
 class Clocks:
-    """A node's clocks, as in the reference server: ``rate`` drives both, nothing makes the
-    monotonic one jump; the wall clock shows true + offset + (rate - 1) · elapsed, and a strobe."""
+    """A node's clocks, as in the reference server: ``rate`` drives both, ``monotonic_rate`` one of
+    them, and nothing makes that one jump; the wall clock shows true + offset + (rate - 1) ·
+    elapsed, and a strobe."""
 
     def __init__(self, loop: SimLoop) -> None:
-        self._loop = loop
+        self._agenda = loop.agenda
         self.skew = ClockSkew()
-        self._since_ns = loop.now_ns
-        self._base_ns = loop.now_ns
+        self._since_ns = self._base_ns = self._agenda.now_ns
 
     def steer(self, skew: ClockSkew) -> None:
         """From now on."""
         self._base_ns = self.monotonic_ns()
-        self._since_ns = self._loop.now_ns
+        self._since_ns = self._agenda.now_ns
         self.skew = skew
+
+    def begin(self) -> None:
+        """A process starts: it finds the true time, and a drift counts from here."""
+        self._base_ns = self._since_ns = self._agenda.now_ns
 
     def monotonic_ns(self) -> int:
         """The node's own."""
-        elapsed = self._loop.now_ns - self._since_ns
-        rate = self.skew.rate
+        elapsed = self._agenda.now_ns - self._since_ns
+        rate = self.skew.rate * self.skew.monotonic_rate
         return self._base_ns + (elapsed if rate == 1.0 else int(elapsed * rate))
 
     def wall_ns(self) -> int:
         """The node's own."""
-        skew, elapsed = self.skew, self._loop.now_ns - self._since_ns
-        wall = self._loop.wall_ns() + skew.offset_ns + int((skew.rate - 1.0) * elapsed)
+        skew, now_ns = self.skew, self._agenda.now_ns
+        elapsed = now_ns - self._since_ns
+        wall = EPOCH_NS + now_ns + skew.offset_ns + int((skew.rate - 1.0) * elapsed)
         period = skew.strobe_period_ns
         if period > 0 and elapsed // period % 2 == 1:
             wall += skew.strobe_ns
@@ -61,9 +68,9 @@ class Clocks:
         """When the monotonic clock will show ``due_ms``; now, if it does already."""
         left_ns = due_ms * 1_000_000 - self.monotonic_ns()
         if left_ns <= 0:
-            return self._loop.now_ns
+            return self._agenda.now_ns
         # Rounded up: a call that comes a nanosecond early finds nothing to do.
-        return self._loop.now_ns + int(left_ns / self.skew.rate) + 1
+        return self._agenda.now_ns + int(left_ns / (self.skew.rate * self.skew.monotonic_rate)) + 1
 
 
 class SimMachine:
@@ -78,15 +85,16 @@ class SimMachine:
         node: str,
         nodes: Sequence[str],
         home: Path,
-        rng: random.Random,
+        seed: int,
     ) -> None:
         self.node, self.nodes, self.home = node, nodes, home
         self.clocks = Clocks(loop)
-        self.disk = SimDisk(node, random.Random(rng.getrandbits(64)))
+        self.disk = SimDisk(node, derive(seed, f"sim/disk/{node}"))
         self.files: Files = self.disk
         self.state = "gone"
         self.starts = 0
-        self._loop, self._network, self._rng = loop, network, rng
+        self._agenda, self._network, self._seed = loop.agenda, network, seed
+        self._chance = chance(loop.agenda, seed, f"sim/machine/{node}")
         self._target = target
         self._server: SimulatedServer | None = None
         self._booting = False
@@ -95,7 +103,10 @@ class SimMachine:
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._turning = False
         self._wake_ns = 0
-        self._wake_number = 0
+        """When a call was last asked for."""
+        self._armed_ns = 0
+        """When the event for it comes, or one that is early; 0: none does."""
+        self._armed_number = 0
         self._open: dict[int, Answer] = {}
         self._requests = 0
         network.attach(node, self)
@@ -115,11 +126,13 @@ class SimMachine:
             return
         self.starts += 1
         self.state = "running"
+        self.clocks.begin()
         self._life += 1
-        rng = random.Random(self._rng.getrandbits(64))
-        self._server = self._target.simulated(self, rng)
+        name = f"sim/server/{self.node}/{self.starts}"
+        drawn = Drawn(chance(self._agenda, self._seed, name))
+        self._server = self._target.simulated(self, drawn)
         self._booting = True
-        self._loop.at(self._loop.now_ns + BOOT_NS, self._boot, self._life)
+        self._agenda.at(self._agenda.now_ns + BOOT_NS, self._boot, self._life)
 
     def _boot(self, life: int) -> None:
         if life != self._life:
@@ -173,7 +186,7 @@ class SimMachine:
         self._life += 1
         self._inbox.clear()
         self._turning = False
-        self._wake_number += 1
+        self._disarm()
         self._network.hang_up(self.node)
         waiting, self._open = self._open, {}
         for answer in waiting.values():
@@ -201,7 +214,7 @@ class SimMachine:
     def _turn_soon(self) -> None:
         if not self._turning and self.state == "running":
             self._turning = True
-            self._loop.at(self._loop.now_ns + TURN_NS, self._turn, self._life)
+            self._agenda.at(self._agenda.now_ns + TURN_NS, self._turn, self._life)
 
     def _turn(self, life: int) -> None:
         if life != self._life:
@@ -278,7 +291,7 @@ class SimMachine:
 
     def true_ns(self) -> int:
         """See the protocol."""
-        return self._loop.now_ns
+        return self._agenda.now_ns
 
     def connected(self, peer: str) -> bool:
         """See the protocol."""
@@ -289,30 +302,42 @@ class SimMachine:
         self._network.send(self.node, peer, message, encode)
 
     def wake_at(self, due_ms: int) -> None:
-        """See the protocol."""
-        due_ns = self.clocks.world_ns(due_ms)
-        if due_ns == self._wake_ns:
-            return
-        self._wake_ns = due_ns
-        self._wake_number += 1
-        self._loop.at(due_ns, self._woken, self._wake_number)
+        """See the protocol. A call that is put off leaves the event that was to come: it sees
+        that it is early. (An election time-out is put off with every word of the leader.)"""
+        due_ns = self._wake_ns = self.clocks.world_ns(due_ms)
+        if self._armed_ns == 0 or due_ns < self._armed_ns:
+            self._arm(due_ns)
+
+    def _arm(self, due_ns: int) -> None:
+        self._armed_ns = due_ns
+        self._armed_number += 1
+        self._agenda.at(due_ns, self._woken, self._armed_number)
 
     def _woken(self, number: int) -> None:
-        if number == self._wake_number:
-            self._wake_ns = 0
+        if number != self._armed_number:
+            return
+        self._armed_ns = 0
+        if self._wake_ns > self._agenda.now_ns:
+            self._arm(self._wake_ns)
+        else:
             self._turn_soon()
+
+    def _disarm(self) -> None:
+        """No call comes until another is asked for."""
+        self._armed_ns = 0
+        self._armed_number += 1
 
     def resteer(self, skew: ClockSkew) -> None:
         """The clocks run differently from now on: timers come at other times."""
         self.clocks.steer(skew)
-        self._wake_ns = 0
+        self._disarm()
         self._turn_soon()
 
     def sync_then(self, done: Callable[[], None]) -> None:
         """See the protocol."""
-        took_ns = SYNC_NS + int(self._rng.expovariate(1.0) * SYNC_SPREAD_NS)
-        took_ns += self.disk.troubles.slow_ns
-        self._loop.at(self._loop.now_ns + took_ns, self._synced, self._life, done)
+        took_ns = SYNC_NS + self._chance.waited(SYNC_SPREAD_NS)
+        took_ns += self.disk.extra_ns()
+        self._agenda.at(self._agenda.now_ns + took_ns, self._synced, self._life, done)
 
     def _synced(self, life: int, done: Callable[[], None]) -> None:
         if life == self._life:
@@ -321,7 +346,7 @@ class SimMachine:
 
     def log(self, words: str) -> None:
         """A line in the node's log, with the world's time of day."""
-        seconds, rest = divmod(self._loop.wall_ns(), 1_000_000_000)
+        seconds, rest = divmod(EPOCH_NS + self._agenda.now_ns, 1_000_000_000)
         clock = seconds % 86_400
         stamp = f"{clock // 3600:02}:{clock // 60 % 60:02}:{clock % 60:02}.{rest // 1_000_000:03}"
         with (self.home / "log.txt").open("a") as file:

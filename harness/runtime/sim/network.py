@@ -1,9 +1,11 @@
 """Links between simulated nodes: connections that behave as TCP does, and packets of our own.
 
-A directed pair of nodes has one connection, which carries messages one way and in order. While
-the link is cut in either direction nothing is acknowledged: what was sent waits, is sent again
-after :data:`RETRY_NS`, twice that, and so on; after :data:`SILENCE_NS` without a word the sender
-gives the connection up, what was on its way is lost, and it dials again until somebody answers.
+A directed pair of nodes has one connection, which carries messages one way and in order. A cut is
+met where a packet arrives, as a firewall's at the receiving node: so it also takes what was sent
+before it and is still on its way. While the link is cut in either direction nothing is
+acknowledged: what was sent waits, is sent again after :data:`RETRY_NS`, twice that, and so on;
+after :data:`SILENCE_NS` without a word the sender gives the connection up, what was on its way is
+lost, and it dials again until somebody answers.
 
 That hides losses from those who talk over it, so a link can also be told to lose, double, reorder
 or damage *messages*, as if they were datagrams: systems that retry on new connections meet just
@@ -13,13 +15,13 @@ that.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness.core.cluster import Link, LinkBehaviour
+from harness.core.cluster import CLIENTS, Link, LinkBehaviour, LinkCounts
 from harness.core.units import MILLISECOND
+from harness.runtime.sim.chance import Chance, chance
 from harness.runtime.sim.loop import SimLoop
 
 LATENCY_NS = 150_000
@@ -33,6 +35,11 @@ DIAL_NS = 250 * MILLISECOND
 """An attempt to connect that nobody answers."""
 PAUSE_NS = 100 * MILLISECOND
 """Between attempts."""
+BUFFER_NS = 500 * MILLISECOND
+"""What a sender's buffer holds where a link lets only so many bytes pass, in time."""
+PROBE_BYTES = 64
+OF_ITS_OWN = 0
+"""In place of a message's number in the stream, for one that keeps no order with the others."""
 
 
 class Endpoint(Protocol):
@@ -55,22 +62,45 @@ class Endpoint(Protocol):
 class Wire:
     """A directed link, and the connection on it.
 
-    ``life`` counts connections: what belongs to an earlier one never arrives.
+    ``life`` counts connections: what belongs to an earlier one never arrives. ``sent`` and ``come``
+    count a connection's messages: one that comes before those that were sent before it is ``early``
+    and waits for them; one that met a cut is among the ``unheard`` until it is sent again.
     """
 
     source: str
     target: str
+    chance: Chance
     cut: bool = False
+    rejects: bool = False
+    """Is the sender told of the cut, by a reset?"""
     connected: bool = False
     dialling: bool = False
     life: int = 0
     last_ns: int = 0
-    waiting: list[tuple[Any, Any]] = field(default_factory=list)
+    sent: int = 0
+    come: int = 0
+    unheard: list[tuple[int, Any]] = field(default_factory=list)
+    early: dict[int, Any] = field(default_factory=dict)
+    orphaned: bool = False
+    """Is it to a server that has ended? Whatever comes on it is answered with a reset."""
     silent_since_ns: int | None = None
     behaviour: LinkBehaviour | None = None
     dropped: int = 0
     delayed: int = 0
     lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    limited: int = 0
+
+    def end(self) -> None:
+        """The connection is over: nothing of it arrives any more."""
+        self.life += 1
+        self.sent = self.come = 0
+        self.unheard.clear()
+        self.early.clear()
+        self.silent_since_ns = None
+        self.orphaned = False
 
 
 class SimNetwork:
@@ -79,22 +109,25 @@ class SimNetwork:
     firewall = "simulated"
     shaper = "simulated"
 
-    def __init__(self, loop: SimLoop, nodes: Sequence[str], rng: random.Random) -> None:
-        self._loop = loop
+    def __init__(self, loop: SimLoop, nodes: Sequence[str], seed: int) -> None:
+        self._agenda = loop.agenda
         self._nodes = tuple(nodes)
-        self._rng = rng
         self._ends: dict[str, Endpoint] = {}
         self.wires = {
-            (source, target): Wire(source, target)
+            (source, target): Wire(
+                source, target, chance(loop.agenda, seed, f"sim/link/{source}/{target}")
+            )
             for source in nodes
             for target in nodes
             if source != target
         }
-        self._cuts: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._cuts: dict[str, tuple[Mapping[str, frozenset[str]], bool]] = {}
+        self.unheard: dict[str, bool] = {}
+        """Nodes that no client reaches, and whether those are told so."""
+        self.unheard_of: dict[str, int] = {}
+        """Requests of clients that did not reach a node."""
         self._shapes: dict[str, Mapping[Link, LinkBehaviour]] = {}
         self.messages = 0
-        self.corrupted = 0
-        """Messages that were damaged on their way; the codec has to notice."""
         self.swallowed = 0
         """Damaged messages that were taken for whole ones: must stay 0."""
 
@@ -116,17 +149,16 @@ class SimNetwork:
         for wire in self.wires.values():
             if wire.source == node:
                 wire.connected = wire.dialling = False
-                wire.life += 1
-                wire.waiting.clear()
-                wire.silent_since_ns = None
+                wire.end()
             elif wire.target == node and wire.connected and others_notice:
+                wire.orphaned = True
                 if wire.cut or self.wires[node, wire.source].cut:
                     self._wait_in_silence(wire)
                 else:
                     self._later(LATENCY_NS, self._break, wire, wire.life)
 
     def _later(self, delay_ns: int, call: Callable[..., None], *arguments: Any) -> None:
-        self._loop.at(self._loop.now_ns + delay_ns, call, *arguments)
+        self._agenda.at(self._agenda.now_ns + delay_ns, call, *arguments)
 
     def _dial(self, wire: Wire) -> None:
         if wire.connected or wire.dialling:
@@ -139,14 +171,16 @@ class SimNetwork:
         if life != wire.life:
             return
         wire.dialling = False
-        if self._severed(wire):
-            wire.dropped += 1
-            self._again(wire, DIAL_NS + PAUSE_NS)
+        back = self.wires[wire.target, wire.source]
+        if wire.cut or back.cut:
+            cutting = wire if wire.cut else back
+            cutting.dropped += 1
+            self._again(wire, PAUSE_NS if cutting.rejects else DIAL_NS + PAUSE_NS)
         elif not self._ends[wire.target].listening():
             self._again(wire, PAUSE_NS)
         else:
             wire.connected = True
-            wire.last_ns = self._loop.now_ns
+            wire.last_ns = self._agenda.now_ns
 
     def _again(self, wire: Wire, delay_ns: int) -> None:
         wire.dialling = True
@@ -157,24 +191,19 @@ class SimNetwork:
             wire.dialling = False
             self._dial(wire)
 
-    def _severed(self, wire: Wire) -> bool:
-        return wire.cut or self.wires[wire.target, wire.source].cut
-
     def _break(self, wire: Wire, life: int) -> None:
         """The sender learns that the connection is gone."""
         if life != wire.life or not wire.connected:
             return
         wire.connected = False
-        wire.life += 1
-        wire.waiting.clear()
-        wire.silent_since_ns = None
+        wire.end()
         self._ends[wire.source].broken(wire.target)
         self._again(wire, PAUSE_NS // 10)
 
     def _wait_in_silence(self, wire: Wire) -> None:
         """Something is unacknowledged from now on: after a while the sender gives up."""
         if wire.silent_since_ns is None:
-            wire.silent_since_ns = self._loop.now_ns
+            wire.silent_since_ns = self._agenda.now_ns
             self._later(SILENCE_NS, self._give_up, wire, wire.life, wire.silent_since_ns)
             self._later(RETRY_NS, self._retry, wire, wire.life, RETRY_NS)
 
@@ -186,15 +215,19 @@ class SimNetwork:
         """A retransmission: all that waits goes, if the link is whole again."""
         if life != wire.life or wire.silent_since_ns is None:
             return
+        if wire.cut and wire.rejects:
+            self._refuse(wire)
+            return
         if wire.cut:
             wire.dropped += 1
         elif self.wires[wire.target, wire.source].cut:
             self.wires[wire.target, wire.source].dropped += 1
         elif self._ends[wire.target].listening():
             wire.silent_since_ns = None
-            waiting, wire.waiting = wire.waiting, []
-            for message, encode in waiting:
-                self._carry(wire, message, encode)
+            unheard, wire.unheard = wire.unheard, []
+            for number, message in unheard:
+                due_ns = self._slowed(wire, self._due_ns(wire), 0)
+                self._agenda.at(due_ns, self._arrive, wire, life, number, message)
             return
         self._later(2 * pause_ns, self._retry, wire, life, 2 * pause_ns)
 
@@ -206,22 +239,32 @@ class SimNetwork:
         if not wire.connected:
             return
         self.messages += 1
-        if wire.cut or wire.waiting:
-            if wire.cut:
-                wire.dropped += 1
-            wire.waiting.append((message, encode))
+        if wire.cut:
+            if wire.rejects:
+                self._refuse(wire)
+                return
             self._wait_in_silence(wire)
-            return
-        back = self.wires[target, source]
-        if back.cut:
-            # It arrives, but nobody hears of that: the silence begins all the same.
-            back.dropped += 1
-            self._wait_in_silence(wire)
+        else:
+            back = self.wires[target, source]
+            if back.cut:
+                # It arrives, but nobody hears of that: the silence begins all the same.
+                back.dropped += 1
+                if back.rejects:
+                    self._later(2 * LATENCY_NS, self._break, wire, wire.life)
+                else:
+                    self._wait_in_silence(wire)
         self._carry(wire, message, encode)
 
+    def _refuse(self, wire: Wire) -> None:
+        """A packet is answered with a reset."""
+        wire.dropped += 1
+        self._later(LATENCY_NS, self._break, wire, wire.life)
+
+    def _due_ns(self, wire: Wire) -> int:
+        return self._agenda.now_ns + LATENCY_NS + wire.chance.waited(SPREAD_NS)
+
     def _carry(self, wire: Wire, message: Any, encode: Callable[[Any], bytes]) -> None:
-        loop, rng = self._loop, self._rng
-        due_ns = loop.now_ns + LATENCY_NS + int(rng.expovariate(1.0) * SPREAD_NS)
+        due_ns = self._due_ns(wire)
         behaviour = wire.behaviour
         if behaviour is not None:
             due_ns = self._treated(wire, behaviour, message, encode, due_ns)
@@ -229,7 +272,8 @@ class SimNetwork:
                 return
         # A stream keeps its order.
         due_ns = wire.last_ns = max(due_ns, wire.last_ns + 1)
-        loop.at(due_ns, self._arrive, wire, wire.life, message)
+        wire.sent += 1
+        self._agenda.at(due_ns, self._arrive, wire, wire.life, wire.sent, message)
 
     def _treated(
         self,
@@ -240,34 +284,46 @@ class SimNetwork:
         due_ns: int,
     ) -> int:
         """When the message arrives in its place in the stream; 0 if it does not."""
-        rng = self._rng
+        drawn = wire.chance
+        due_ns = self._slowed(wire, due_ns, len(encode(message)) if behaviour.bytes_per_s else 0)
+        if due_ns == 0:
+            return 0
+        if behaviour.drop and drawn.random() < behaviour.drop:
+            wire.lost += 1
+            return 0
+        if behaviour.corrupt and drawn.random() < behaviour.corrupt:
+            self._corrupt(wire, message, encode, due_ns)
+            return 0
+        if behaviour.duplicate and drawn.random() < behaviour.duplicate:
+            wire.duplicated += 1
+            late_ns = due_ns + drawn.waited(behaviour.late_ns)
+            self._agenda.at(late_ns, self._arrive, wire, wire.life, OF_ITS_OWN, message)
+        if behaviour.reorder and drawn.random() < behaviour.reorder:
+            wire.reordered += 1
+            late_ns = due_ns + drawn.waited(behaviour.late_ns)
+            self._agenda.at(late_ns, self._arrive, wire, wire.life, OF_ITS_OWN, message)
+            return 0
+        return due_ns
+
+    def _slowed(self, wire: Wire, due_ns: int, size: int) -> int:
+        """What delays, a rate (of ``size`` bytes) and lost packets make of a moment; 0 if the
+        sender's buffer is full: what finds it so is not even sent."""
+        behaviour, drawn = wire.behaviour, wire.chance
+        if behaviour is None:
+            return due_ns
         if behaviour.delay_ns or behaviour.jitter_ns:
             wire.delayed += 1
-            due_ns += max(0, behaviour.delay_ns + _drawn(rng, behaviour.jitter_ns))
-        if behaviour.bytes_per_s:
-            size = len(encode(message))
+            due_ns += max(0, behaviour.delay_ns + drawn.around(behaviour.jitter_ns))
+        if behaviour.bytes_per_s and size:
+            wire.limited += 1
             begin_ns = max(due_ns, wire.last_ns)
-            due_ns = begin_ns + size * 1_000_000_000 // behaviour.bytes_per_s
-            wire.delayed += 1
-        while behaviour.loss and rng.random() < behaviour.loss:
+            if begin_ns - due_ns > BUFFER_NS:
+                return 0
+            due_ns = begin_ns + _sending_ns(size, behaviour)
+        while behaviour.loss and drawn.random() < behaviour.loss:
             # The packet is sent again; everything behind it waits.
             wire.lost += 1
             due_ns += RETRY_NS
-        if behaviour.drop and rng.random() < behaviour.drop:
-            wire.lost += 1
-            return 0
-        if behaviour.corrupt and rng.random() < behaviour.corrupt:
-            self._corrupt(wire, message, encode, due_ns)
-            return 0
-        if behaviour.duplicate and rng.random() < behaviour.duplicate:
-            wire.delayed += 1
-            late_ns = due_ns + int(rng.expovariate(1.0) * behaviour.late_ns)
-            self._loop.at(late_ns, self._arrive, wire, wire.life, message)
-        if behaviour.reorder and rng.random() < behaviour.reorder:
-            wire.delayed += 1
-            late_ns = due_ns + int(rng.expovariate(1.0) * behaviour.late_ns)
-            self._loop.at(late_ns, self._arrive, wire, wire.life, message)
-            return 0
         return due_ns
 
     def _corrupt(
@@ -275,55 +331,120 @@ class SimNetwork:
     ) -> None:
         """A few bits of a message flip on its way: the connection ends if that is noticed."""
         data = bytearray(encode(message))
-        for _ in range(self._rng.randint(1, 4)):
-            data[self._rng.randrange(len(data))] ^= 1 << self._rng.randrange(8)
-        wire.lost += 1
-        self.corrupted += 1
-        self._loop.at(due_ns, self._damaged, wire, wire.life, bytes(data))
+        drawn = wire.chance
+        for _ in range(1 + drawn.below(4)):
+            data[drawn.below(len(data))] ^= 1 << drawn.below(8)
+        wire.corrupted += 1
+        self._agenda.at(due_ns, self._damaged, wire, wire.life, bytes(data))
 
     def _damaged(self, wire: Wire, life: int, data: bytes) -> None:
         if life != wire.life:
+            return
+        if wire.cut:
+            wire.dropped += 1  # what comes in its place is whole
+            self._wait_in_silence(wire)
             return
         if self._ends[wire.target].damaged(wire.source, data):
             self.swallowed += 1
         else:
             self._later(LATENCY_NS, self._break, wire, life)
 
-    def _arrive(self, wire: Wire, life: int, message: Any) -> None:
-        if life == wire.life:
+    def _arrive(self, wire: Wire, life: int, number: int, message: Any) -> None:
+        if life != wire.life:
+            return
+        if wire.cut:
+            if wire.rejects:
+                self._refuse(wire)
+                return
+            wire.dropped += 1
+            wire.unheard.append((number, message))
+            self._wait_in_silence(wire)
+        elif wire.orphaned:
+            self._later(LATENCY_NS, self._break, wire, life)
+        elif number == OF_ITS_OWN:
             self._ends[wire.target].arrive(wire.source, message)
+        elif number == wire.come + 1:
+            wire.come = number
+            self._ends[wire.target].arrive(wire.source, message)
+            while wire.early and life == wire.life and wire.come + 1 in wire.early:
+                wire.come += 1
+                self._ends[wire.target].arrive(wire.source, wire.early.pop(wire.come))
+        else:
+            # What comes behind something that was lost waits for it.
+            wire.early[number] = message
 
     # -- NetworkControl -------------------------------------------------------------------------
 
-    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
-        """See the protocol."""
+    async def cut(
+        self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
+    ) -> None:
+        """See the protocol.
+
+        Raises:
+            ValueError: a node that is not of this cluster; nothing has changed then.
+        """
+        self._know(drops)
+        for sources in drops.values():
+            self._know(sources - {CLIENTS})
         self._cuts.pop(owner, None)
         if drops:
-            self._cuts[owner] = drops
-        cut = {
-            (source, target)
-            for wish in self._cuts.values()
-            for target, sources in wish.items()
-            for source in sources
-        }
+            self._cuts[owner] = drops, reject
+        silent, told = (
+            {
+                (source, target)
+                for wish, rejects in self._cuts.values()
+                if rejects == kind
+                for target, sources in wish.items()
+                for source in sources
+            }
+            for kind in (False, True)
+        )
         for link, wire in self.wires.items():
-            wire.cut = link in cut
+            wire.cut = link in silent or link in told
+            wire.rejects = link not in silent
+        self.unheard = {
+            node: (CLIENTS, node) not in silent
+            for source, node in silent | told
+            if source == CLIENTS
+        }
+
+    def _know(self, nodes: Iterable[str]) -> None:
+        strangers = sorted(set(nodes) - set(self._nodes))
+        if strangers:
+            raise ValueError(f"not of this cluster: {', '.join(strangers)}")
 
     async def dropped(self) -> Mapping[Link, int]:
         """See the protocol."""
-        return {link: wire.dropped for link, wire in self.wires.items()}
+        requests = {(CLIENTS, node): count for node, count in self.unheard_of.items()}
+        return {link: wire.dropped for link, wire in self.wires.items()} | requests
 
     async def shape(self, owner: str, links: Mapping[Link, LinkBehaviour]) -> None:
-        """See the protocol."""
+        """See the protocol.
+
+        Raises:
+            ValueError: a node that is not of this cluster; nothing has changed then.
+        """
+        for link in links:
+            self._know(link)
         self._shapes.pop(owner, None)
         if links:
             self._shapes[owner] = links
         for link, wire in self.wires.items():
             wire.behaviour = _sum(wish[link] for wish in self._shapes.values() if link in wish)
 
-    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+    async def shaped(self) -> Mapping[Link, LinkCounts]:
         """See the protocol."""
-        return {link: (wire.delayed, wire.lost) for link, wire in self.wires.items()}
+        return {
+            link: LinkCounts(
+                wire.delayed,
+                wire.lost,
+                wire.duplicated,
+                wire.reordered,
+                wire.corrupted,
+                wire.limited,
+            )
+            for link, wire in self.wires.items()
+        }
 
     async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
         """See the protocol."""
@@ -351,24 +472,34 @@ class SimNetwork:
         if wire.cut:
             wire.dropped += 1
             return None
-        trip_ns = LATENCY_NS + int(self._rng.expovariate(1.0) * SPREAD_NS)
+        trip_ns = LATENCY_NS + wire.chance.waited(SPREAD_NS)
         behaviour = wire.behaviour
         if behaviour is None:
             return trip_ns
-        lost = 1 - (1 - behaviour.loss) * (1 - behaviour.drop) * (1 - behaviour.corrupt)
-        if lost and self._rng.random() < lost:
+        drawn = wire.chance
+        if drawn.random() < 1 - (1 - behaviour.loss) * (1 - behaviour.drop):
             wire.lost += 1
+            return None
+        if behaviour.corrupt and drawn.random() < behaviour.corrupt:
+            wire.corrupted += 1
             return None
         if behaviour.delay_ns or behaviour.jitter_ns:
             wire.delayed += 1
-            trip_ns += max(0, behaviour.delay_ns + _drawn(self._rng, behaviour.jitter_ns))
-        if self._rng.random() < behaviour.reorder + behaviour.duplicate:
-            wire.delayed += 1
+            trip_ns += max(0, behaviour.delay_ns + drawn.around(behaviour.jitter_ns))
+        if behaviour.bytes_per_s:
+            wire.limited += 1
+            behind_ns = max(0, wire.last_ns - self._agenda.now_ns)
+            trip_ns += behind_ns + _sending_ns(PROBE_BYTES, behaviour)
+        if behaviour.duplicate and drawn.random() < behaviour.duplicate:
+            wire.duplicated += 1
+        if behaviour.reorder and drawn.random() < behaviour.reorder:
+            wire.reordered += 1
+            trip_ns += drawn.waited(behaviour.late_ns)
         return trip_ns
 
 
-def _drawn(rng: random.Random, jitter_ns: int) -> int:
-    return rng.randint(-jitter_ns, jitter_ns) if jitter_ns else 0
+def _sending_ns(size: int, behaviour: LinkBehaviour) -> int:
+    return size * 1_000_000_000 // behaviour.bytes_per_s
 
 
 def _sum(behaviours: Iterable[LinkBehaviour]) -> LinkBehaviour | None:
