@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from harness.agent import firewall, netem, queueing
+from harness.agent import disks, firewall, limits, netem, queueing
 from harness.agent.tools import ToolFailed
 
 
 def lacks() -> dict[str, str | None]:
     """For each means the reason why it cannot be used; None where it can.
 
-    Tried for real, each in a network namespace that is thrown away.
+    Tried for real, what concerns the network in a namespace that is thrown away.
     """
     return {
         "nft": firewall.nft_lacks(),
         "iptables": _iptables(),
         "netem": netem.lacks(),
         "nfqueue": queueing.lacks(),
+        "disks": disks.lacks(),
+        "limits": limits.lacks(),
+        "prlimit": limits.prlimit_lacks(),
     }
 
 

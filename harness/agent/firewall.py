@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import Protocol
 
 from harness.agent import linux, tools
-from harness.agent.machines import Link, Machine
+from harness.agent.machines import CLIENTS, Link, Machine
 from harness.agent.tools import Command, ToolFailed
 
 CHAIN = "QUORUM"
@@ -41,12 +41,13 @@ class Firewall(Protocol):
 def nft_table(table: str, addresses: Sequence[str]) -> str:
     """The table that drops nothing yet: a counter for each ordered pair of addresses.
 
-    ARP passes: a cut is a lost packet, not a missing neighbour. Packets of the machine itself,
-    clients in a netns hub included, take other hooks than ``forward``.
+    ARP passes: a cut is a lost packet, not a missing neighbour. Between nodes packets take the hook
+    ``forward``, those of the machine itself, which are the clients', ``output``.
     """
     pairs = list(permutations(range(len(addresses)), 2))
     counters = "".join(f"  counter c{a}_{b} {{ }}\n" for a, b in pairs)
     pairs_counted = ", ".join(f'{addresses[a]} . {addresses[b]} : "c{a}_{b}"' for a, b in pairs)
+    drop = "    ip saddr . ip daddr @cut counter name ip saddr . ip daddr map @counted drop\n"
     elements = f"    elements = {{ {pairs_counted} }}\n" if pairs else ""
     return (
         f"table bridge {table} {{\n"
@@ -58,7 +59,11 @@ def nft_table(table: str, addresses: Sequence[str]) -> str:
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority -10; policy accept;\n"
-        "    ip saddr . ip daddr @cut counter name ip saddr . ip daddr map @counted drop\n"
+        f"{drop}"
+        "  }\n"
+        "  chain output {\n"
+        "    type filter hook output priority -10; policy accept;\n"
+        f"{drop}"
         "  }\n"
         "}\n"
     )
@@ -87,15 +92,17 @@ class NftFirewall:
 
     how = "nft"
 
-    def __init__(self, table: str, machines: Sequence[Machine]) -> None:
+    def __init__(self, table: str, machines: Sequence[Machine], clients: str = "") -> None:
         """Makes the table.
 
         Raises:
             ToolFailed: nft is missing or refused.
         """
         self._table = table
-        self._nodes = [machine.node for machine in machines]
         self._addresses = {machine.node: machine.address for machine in machines}
+        if clients:
+            self._addresses[CLIENTS] = clients
+        self._nodes = list(self._addresses)
         _nft(nft_table(table, list(self._addresses.values())))
 
     def cut(self, links: Iterable[Link]) -> None:
@@ -120,37 +127,42 @@ def _nft(text: str) -> None:
 # -- iptables: a chain in the network namespace of each node -------------------------------------
 
 
-def iptables_build(sources: Sequence[str]) -> str:
-    """A node's empty chain, and a counting one for each node that packets may come from."""
-    chains = "".join(f":{CHAIN}-{number} - [0:0]\n" for number in range(len(sources)))
-    drops = "".join(f"-A {CHAIN}-{number} -j DROP\n" for number in range(len(sources)))
-    return f"*filter\n:{CHAIN} - [0:0]\n{chains}{drops}-I INPUT 1 -j {CHAIN}\nCOMMIT\n"
+def iptables_build(
+    sources: Sequence[str], chain: str = CHAIN, verdicts: Sequence[str] = ("-j DROP",)
+) -> str:
+    """A node's empty chain, and a counting one for each sender that packets may come from."""
+    chains = "".join(f":{chain}-{number} - [0:0]\n" for number in range(len(sources)))
+    ends = "".join(
+        f"-A {chain}-{number} {verdict}\n" for number in range(len(sources)) for verdict in verdicts
+    )
+    return f"*filter\n:{chain} - [0:0]\n{chains}{ends}-I INPUT 1 -j {chain}\nCOMMIT\n"
 
 
-def iptables_cut(sources: Sequence[str], drop: Iterable[int]) -> str:
+def iptables_cut(sources: Sequence[str], drop: Iterable[int], chain: str = CHAIN) -> str:
     """The node's chain, anew. Chains that are not named keep their rules and counters."""
     rules = "".join(
-        f"-A {CHAIN} -s {sources[number]} -j {CHAIN}-{number}\n" for number in sorted(drop)
+        f"-A {chain} -s {sources[number]} -j {chain}-{number}\n" for number in sorted(drop)
     )
-    return f"*filter\n:{CHAIN} - [0:0]\n{rules}COMMIT\n"
+    return f"*filter\n:{chain} - [0:0]\n{rules}COMMIT\n"
 
 
-def iptables_remove(sources: Sequence[str]) -> str:
+def iptables_remove(sources: Sequence[str], chain: str = CHAIN) -> str:
     """The inverse of :func:`iptables_build`."""
-    chains = [CHAIN, *(f"{CHAIN}-{number}" for number in range(len(sources)))]
-    empty = "".join(f":{chain} - [0:0]\n" for chain in chains)
-    gone = "".join(f"-X {chain}\n" for chain in chains)
-    return f"*filter\n{empty}-D INPUT -j {CHAIN}\n{gone}COMMIT\n"
+    chains = [chain, *(f"{chain}-{number}" for number in range(len(sources)))]
+    empty = "".join(f":{name} - [0:0]\n" for name in chains)
+    gone = "".join(f"-X {name}\n" for name in chains)
+    return f"*filter\n{empty}-D INPUT -j {chain}\n{gone}COMMIT\n"
 
 
-def iptables_counts(printed: str) -> dict[int, int]:
+def iptables_counts(printed: str, chain: str = CHAIN) -> dict[int, int]:
     """From ``iptables-save -c``: number of the sender → packets."""
-    counts = {}
+    counts: dict[int, int] = {}
     for line in printed.splitlines():
         match line.split():
-            case [figures, "-A", chain, "-j", "DROP"] if chain.startswith(f"{CHAIN}-"):
-                packets = figures.strip("[]").partition(":")[0]
-                counts[int(chain.removeprefix(f"{CHAIN}-"))] = int(packets)
+            case [figures, "-A", name, *rule] if name.startswith(f"{chain}-") and "-j" in rule:
+                number = int(name.removeprefix(f"{chain}-"))
+                packets = int(figures.strip("[]").partition(":")[0])
+                counts[number] = counts.get(number, 0) + packets
     return counts
 
 
@@ -161,8 +173,15 @@ class IptablesFirewall:
     is atomic; the nodes change side by side.
     """
 
-    def __init__(self, command: str, machines: Sequence[Machine]) -> None:
-        """Makes the chains.
+    def __init__(
+        self,
+        command: str,
+        machines: Sequence[Machine],
+        clients: str = "",
+        chain: str = CHAIN,
+        verdicts: Sequence[str] = ("-j DROP",),
+    ) -> None:
+        """Makes the chains; ``verdicts`` are what becomes of a packet, the first that fits.
 
         Raises:
             ToolFailed: iptables is missing or refused.
@@ -170,10 +189,16 @@ class IptablesFirewall:
         self.how = "iptables"
         self._command = command
         self._machines = machines
-        self._numbers = {machine.node: number for number, machine in enumerate(machines)}
-        self._sources = [machine.address for machine in machines]
+        self._chain = chain
+        addresses = {machine.node: machine.address for machine in machines}
+        if clients:
+            addresses[CLIENTS] = clients
+        self._nodes = list(addresses)
+        self._sources = list(addresses.values())
+        self._numbers = {node: number for number, node in enumerate(addresses)}
         self._cuts: dict[str, frozenset[int]] = {machine.node: frozenset() for machine in machines}
-        self._restore({machine.node: iptables_build(self._sources) for machine in machines})
+        text = iptables_build(self._sources, chain, verdicts)
+        self._restore({machine.node: text for machine in machines})
 
     def cut(self, links: Iterable[Link]) -> None:
         """Only nodes for which something changes are touched."""
@@ -183,7 +208,9 @@ class IptablesFirewall:
         changed = {node: drop for node, drop in wanted.items() if drop != self._cuts[node]}
         # Until all have changed nothing is certain, so that the next cut writes them all again.
         self._cuts.update(dict.fromkeys(changed, frozenset({-1})))
-        self._restore({node: iptables_cut(self._sources, drop) for node, drop in changed.items()})
+        self._restore(
+            {node: iptables_cut(self._sources, drop, self._chain) for node, drop in changed.items()}
+        )
         self._cuts.update(changed)
 
     def dropped(self) -> dict[Link, int]:
@@ -191,14 +218,14 @@ class IptablesFirewall:
         listing = [f"{self._command}-save", "-c", "-t", "filter"]
         printed = tools.run_all(Command(listing, netns=machine.netns) for machine in self._machines)
         return {
-            (self._machines[number].node, machine.node): packets
+            (self._nodes[number], machine.node): packets
             for machine, text in zip(self._machines, printed, strict=True)
-            for number, packets in iptables_counts(text).items()
+            for number, packets in iptables_counts(text, self._chain).items()
         }
 
     def remove(self) -> None:
         """The chains, and the jump to them."""
-        text = iptables_remove(self._sources)
+        text = iptables_remove(self._sources, self._chain)
         self._restore({machine.node: text for machine in self._machines})
 
     def _restore(self, texts: Mapping[str, str]) -> None:
@@ -242,10 +269,12 @@ def find_iptables() -> str:
     raise last
 
 
-def build(how: str, table: str, machines: Sequence[Machine]) -> tuple[Firewall, str]:
+def build(
+    how: str, table: str, machines: Sequence[Machine], clients: str = ""
+) -> tuple[Firewall, str]:
     """The firewall that was asked for (``nft``, ``iptables``), or with ``auto`` the better one.
 
-    Returns it and, in words, why it.
+    ``clients`` is the address from which clients come. Returns it and, in words, why it.
 
     Raises:
         ToolFailed: it cannot be had.
@@ -255,7 +284,7 @@ def build(how: str, table: str, machines: Sequence[Machine]) -> tuple[Firewall, 
     why = "nft (one change for the whole cluster)"
     if how != "iptables":
         try:
-            return NftFirewall(table, machines), why
+            return NftFirewall(table, machines, clients), why
         except ToolFailed as error:
             if how == "nft":
                 raise
@@ -263,4 +292,4 @@ def build(how: str, table: str, machines: Sequence[Machine]) -> tuple[Firewall, 
     else:
         why = "as asked"
     command = find_iptables()
-    return IptablesFirewall(command, machines), f"{command} in each node, {why}"
+    return IptablesFirewall(command, machines, clients), f"{command} in each node, {why}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 CLONE_NEWNS = 0x00020000
@@ -18,6 +18,10 @@ MS_PRIVATE = 0x40000
 MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 
 _PR_SET_PDEATHSIG = 1
+
+_OPEN_TREE, _MOVE_MOUNT = 428, 429
+_AT_FDCWD = -100
+_TREE_CLONE, _FROM_EMPTY_PATH = 1, 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,12 +36,67 @@ def setns(fd: int, kind: int) -> None:
     _call("setns", _libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)))
 
 
-def mount(source: str, target: str, kind: str, flags: int) -> None:
-    """mount(2) without data."""
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
     _call(
         f"mount {target}",
-        _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None),
+        _libc.mount(
+            source.encode(),
+            target.encode(),
+            kind.encode(),
+            ctypes.c_ulong(flags),
+            data.encode() if data else None,
+        ),
     )
+
+
+def unmount(target: str) -> None:
+    """umount2(2), of what is not in use."""
+    _call(f"umount {target}", _libc.umount2(target.encode(), 0))
+
+
+def clone_mount(path: str) -> int:
+    """A descriptor of a mount of the tree at ``path`` that is nowhere yet (open_tree(2))."""
+    tree: int = _libc.syscall(_OPEN_TREE, _AT_FDCWD, path.encode(), _TREE_CLONE | os.O_CLOEXEC)
+    if tree < 0:
+        _call(f"open_tree {path}", -1)
+    return tree
+
+
+def place_mount(tree: int, target: str) -> None:
+    """Puts a mount from :func:`clone_mount` at ``target`` (move_mount(2))."""
+    _call(
+        f"move_mount {target}",
+        _libc.syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _FROM_EMPTY_PATH),
+    )
+
+
+def in_mounts_of(pid: int | None, act: Callable[[], None]) -> None:
+    """Acts in the mount namespace of a process (None: in this one).
+
+    In a child, as a namespace of mounts is entered by a whole process (setns(2)).
+
+    Raises:
+        OSError: as the act did, or it cannot be entered.
+    """
+    if pid is None:
+        act()
+        return
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            setns(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY), CLONE_NEWNS)
+            act()
+            status = 0
+        except OSError as error:
+            status = error.errno or 1
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+    number = os.waitstatus_to_exitcode(ended)
+    if number:
+        raise OSError(number, os.strerror(number) if number > 0 else "killed")
 
 
 def die_with_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,49 @@ from harness.agent import linux
 Link = tuple[str, str]
 """(from node, to node)."""
 
+CLIENTS = "clients"
+"""The source of links on which clients' packets come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens to packets of a directed link: ``delay ± jitter``, and ``loss`` in 0..1."""
+    """What happens to packets of a directed link; all at nothing is a link as it was made.
 
-    delay_ns: int
-    jitter_ns: int
-    loss: float
+    ``delay ± jitter``; ``loss``, ``duplicate``, ``reorder`` and ``corrupt`` are chances in 0..1.
+    A copy comes ``late_ns`` behind its packet on average, a packet that is reordered so much later
+    than in its turn. ``bytes_per_s`` 0 is no limit.
+    """
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+    late_ns: int = 0
+    bytes_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Packets of a directed link, by what was done to them."""
+
+    delayed: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    limited: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.delayed + other.delayed,
+            self.lost + other.lost,
+            self.duplicated + other.duplicated,
+            self.reordered + other.reordered,
+            self.corrupted + other.corrupted,
+            self.limited + other.limited,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +119,25 @@ def server(machine: Machine) -> list[Process]:
         if process.state not in "ZX":
             found.append(process)
     return sorted(found, key=lambda process: (process.started, process.pid))
+
+
+def emptied(folder: Path, keep: Collection[str] = ()) -> int:
+    """Removes all that is in a folder but what is named; how many bytes that were.
+
+    Raises:
+        OSError: something could not be removed.
+    """
+    removed = 0
+    for entry in list(os.scandir(folder)):
+        if entry.name in keep:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            removed += emptied(Path(entry.path))
+            Path(entry.path).rmdir()
+        else:
+            removed += entry.stat(follow_symlinks=False).st_size
+            Path(entry.path).unlink()
+    return removed
 
 
 def _read(pid: int) -> Process:

@@ -3,6 +3,9 @@
 A filter on the destination address leads each peer's packets through the netem of its class. The
 classes are of ``htb``, at a rate that no virtual cable reaches; with ``default 0`` it lets
 whatever is not for a peer (ARP, answers to clients) pass as if it were not there (tc-htb(8)).
+
+netem counts what it sends and drops, but not what it doubles, reorders or corrupts, and what cannot
+be counted cannot be proven: those go through :mod:`harness.agent.queueing` here too.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 from harness.agent import linux, tools
-from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.machines import Behaviour, Counts, Link, Machine
 from harness.agent.tools import Command, ToolFailed
 
 _LIMIT = 100_000
 """Packets that may be under way; netem's own 1000 would lose some at a long delay."""
+_USUAL_BYTES = 250
+_LEAST_LIMIT = 32
 
 
 def lacks() -> str | None:
@@ -50,9 +55,16 @@ def change(device: str, behaviours: Mapping[int, Behaviour | None]) -> str:
     """
     return "".join(
         f"qdisc change dev {device} parent {_class(number)} handle {_handle(number)} "
-        f"netem limit {_LIMIT}{parameters(behaviour)}\n"
+        f"netem limit {_limit(behaviour)}{parameters(behaviour)}\n"
         for number, behaviour in sorted(behaviours.items())
     )
+
+
+def _limit(behaviour: Behaviour | None) -> int:
+    """Packets that may wait: at a limited rate about a second's worth, of usual ones."""
+    if behaviour is None or not behaviour.bytes_per_s:
+        return _LIMIT
+    return max(_LEAST_LIMIT, behaviour.bytes_per_s // _USUAL_BYTES)
 
 
 def parameters(behaviour: Behaviour | None) -> str:
@@ -66,6 +78,8 @@ def parameters(behaviour: Behaviour | None) -> str:
         words += f" {behaviour.jitter_ns // 1000}us"
     if behaviour.loss:
         words += f" loss random {behaviour.loss:.4%}"
+    if behaviour.bytes_per_s:
+        words += f" rate {behaviour.bytes_per_s * 8}bit"
     return words
 
 
@@ -85,16 +99,19 @@ class Tally:
     def __init__(self) -> None:
         self._last = (0, 0)
         self._behaviour: Behaviour | None = None
-        self.delayed = 0
-        self.lost = 0
+        self.counts = Counts()
 
     def advance(self, reading: tuple[int, int], behaviour: Behaviour | None) -> None:
         """What passed since the last reading did so under the behaviour told then."""
         sent, dropped = reading[0] - self._last[0], reading[1] - self._last[1]
-        if self._behaviour is not None:
-            if self._behaviour.delay_ns or self._behaviour.jitter_ns:
-                self.delayed += sent
-            self.lost += dropped
+        told = self._behaviour
+        if told is not None:
+            full = told.bytes_per_s > 0 and not told.loss
+            self.counts += Counts(
+                delayed=sent if told.delay_ns or told.jitter_ns else 0,
+                lost=0 if full else dropped,
+                limited=sent + (dropped if full else 0) if told.bytes_per_s else 0,
+            )
         self._last, self._behaviour = reading, behaviour
 
 
@@ -128,11 +145,11 @@ class NetemShaper:
         self._batch(texts)
         self._wanted = dict(links)
 
-    def shaped(self) -> dict[Link, tuple[int, int]]:
+    def shaped(self) -> dict[Link, Counts]:
         """Read from the qdiscs' counters."""
         if self._built:
             self._advance(self._wanted)
-        return {link: (tally.delayed, tally.lost) for link, tally in self._tallies.items()}
+        return {link: tally.counts for link, tally in self._tallies.items()}
 
     def remove(self) -> None:
         """The interfaces get back the qdisc they were made with."""

@@ -27,10 +27,13 @@ _PACKET, _VERDICT, _CONFIG = 0, 1, 2
 _CFG_COMMAND, _CFG_PARAMS, _CFG_LENGTH, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
 _BIND, _COPY_PACKET = 1, 2
 _FAIL_OPEN, _GSO = 1, 4
-_PACKET_HEADER, _VERDICT_HEADER, _PAYLOAD = 1, 2, 10
+_PACKET_HEADER, _VERDICT_HEADER, _PAYLOAD, _INFO = 1, 2, 10, 14
+_CHECKSUM_NOT_READY = 1
+_SHORTEST = 20
+"""An IPv4 header."""
 _DROP, _ACCEPT = 0, 1
-_COPIED = 20
-"""An IPv4 header: the source address is all that is looked at."""
+_WHOLE = 0xFFFF
+"""How much of a packet is copied to us: all, as copies and flipped bits need it."""
 _LONGEST = 65536
 _BUFFER = 8 << 20
 _SO_RCVBUFFORCE = 33
@@ -41,11 +44,17 @@ _GENERAL = struct.Struct(">BBH")
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A packet that waits: its number in the queue, its protocol family, its sender's address."""
+    """A packet that waits: its number in the queue, its protocol family, its sender's address.
+
+    ``payload`` is all of it, from the IP header on. ``unsummed``: the checksum of what is in it is
+    still to be computed (a veth leaves that to nobody, RFC 1071's sum is only begun).
+    """
 
     number: int
     family: int
     source: str
+    payload: bytes = b""
+    unsummed: bool = False
 
 
 def general(family: int, queue: int) -> bytes:
@@ -63,14 +72,21 @@ def packets(datagram: bytes) -> Iterator[Packet]:
         if len(header) < 4:
             continue
         (number,) = struct.unpack_from(">I", header)
-        source = socket.inet_ntoa(payload[12:16]) if len(payload) >= _COPIED else ""
-        yield Packet(number, message.body[0], source)
+        source = socket.inet_ntoa(payload[12:16]) if len(payload) >= _SHORTEST else ""
+        (info,) = struct.unpack(">I", found.get(_INFO, bytes(4))[:4].rjust(4, b"\0"))
+        unsummed = bool(info & _CHECKSUM_NOT_READY)
+        yield Packet(number, message.body[0], source, payload, unsummed)
 
 
-def verdict(queue: int, packet: Packet, accept: bool) -> bytes:
-    """The message that lets a packet go on, or drops it."""
+def verdict(queue: int, packet: Packet, accept: bool, payload: bytes | None = None) -> bytes:
+    """The message that lets a packet go on, or drops it; with a ``payload``, goes on as that.
+
+    The kernel takes a checksum of a packet that was changed for one to be verified.
+    """
     word = struct.pack(">II", _ACCEPT if accept else _DROP, packet.number)
     body = general(packet.family, queue) + attribute(_VERDICT_HEADER, word)
+    if payload is not None:
+        body += attribute(_PAYLOAD, payload)
     return encode(Message(_SUBSYSTEM | _VERDICT, REQUEST, 0, body))
 
 
@@ -87,7 +103,7 @@ class Queue:
         flags = struct.pack(">I", _FAIL_OPEN | _GSO)
         try:
             self._configure(number, attribute(_CFG_COMMAND, struct.pack(">BBH", _BIND, 0, 0)))
-            copy = struct.pack(">IB", _COPIED, _COPY_PACKET)
+            copy = struct.pack(">IB", _WHOLE, _COPY_PACKET)
             self._configure(number, attribute(_CFG_PARAMS, copy))
             self._configure(number, attribute(_CFG_LENGTH, struct.pack(">I", _LONGEST)))
             self._configure(number, attribute(_CFG_MASK, flags) + attribute(_CFG_FLAGS, flags))

@@ -56,15 +56,16 @@ async def kill(machine: Machine) -> None:
     await _signal_until(machine, signal.SIGKILL, lambda left: not left)
 
 
-async def stop(machine: Machine, timeout_s: float) -> None:
-    """SIGTERM once, time to end in peace, then SIGKILL."""
+async def stop(machine: Machine, timeout_s: float) -> bool:
+    """SIGTERM once, time to end in peace, then SIGKILL; did it end in peace?"""
     send(server(machine), signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
     while server(machine):
         if time.monotonic() > deadline:
             await kill(machine)
-            return
+            return False
         await asyncio.sleep(0.005)
+    return True
 
 
 async def pause(machine: Machine) -> None:

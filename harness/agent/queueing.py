@@ -4,6 +4,8 @@ In each receiver a rule leads the packets of shaped senders to a queue (NFQUEUE)
 :mod:`harness.agent.delayer` lets them on in time, or drops them. The receiver, not the sender:
 there a packet no longer counts as its socket's unsent data, so that a delay does not throttle the
 sender as well (TCP small queues). The rule says bypass: without a living helper packets pass.
+A copy of a packet is sent from the receiver to itself, over its loopback, which no rule leads to
+the queue.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
 from harness.agent import linux, nfqueue, tools
 from harness.agent.firewall import IPTABLES
-from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.machines import Behaviour, Counts, Link, Machine
 from harness.agent.nfqueue import QUEUE
 from harness.agent.tools import Command, ToolFailed
 
@@ -61,7 +64,7 @@ class NftRules:
             "  set shaped { type ipv4_addr; }\n"
             "  chain input {\n"
             "    type filter hook input priority -150; policy accept;\n"
-            f"    ip saddr @shaped queue num {QUEUE} bypass\n"
+            f'    iifname != "lo" ip saddr @shaped queue num {QUEUE} bypass\n'
             "  }\n"
             "}\n"
         )
@@ -90,7 +93,7 @@ class IptablesRules:
     def change(self, sources: Sequence[str]) -> str:
         """Exactly these senders, in one change."""
         rules = "".join(
-            f"-A {CHAIN} -s {source} -j NFQUEUE --queue-num {QUEUE} --queue-bypass\n"
+            f"-A {CHAIN} -s {source} ! -i lo -j NFQUEUE --queue-num {QUEUE} --queue-bypass\n"
             for source in sources
         )
         return f"*mangle\n:{CHAIN} - [0:0]\n{rules}COMMIT\n"
@@ -126,12 +129,23 @@ def lacks() -> str | None:
             tools.run(Command(rules.argv, rules.build()))
             tools.run(Command(rules.argv, rules.change(["192.0.2.1"])))
             nfqueue.Queue(QUEUE).close()
+            _raw().close()
 
     try:
         first_of(attempt)
     except ToolFailed as error:
         return str(error)
     return None
+
+
+def _raw() -> socket.socket:
+    """A socket that takes packets with their IP headers, for copies of packets."""
+    return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+
+
+def told(behaviour: Behaviour) -> dict[str, object]:
+    """A behaviour for the helper: what is not nothing of it."""
+    return {name: value for name, value in asdict(behaviour).items() if value}
 
 
 class QueueShaper:
@@ -142,7 +156,7 @@ class QueueShaper:
         self._machines = machines
         self._rules: Rules | None = None
         self._helper: _Helper | None = None
-        self._before: dict[Link, tuple[int, int]] = {}
+        self._before: dict[Link, Counts] = {}
         self._wanted: Mapping[Link, Behaviour] = {}
 
     def shape(self, links: Mapping[Link, Behaviour]) -> None:
@@ -164,7 +178,7 @@ class QueueShaper:
         changes = {node: self._rules.change(list(found)) for node, found in sources.items()}
         self._restore(self._rules, changes)
 
-    def shaped(self) -> dict[Link, tuple[int, int]]:
+    def shaped(self) -> dict[Link, Counts]:
         """As the helper counted.
 
         Raises:
@@ -180,10 +194,7 @@ class QueueShaper:
                 raise
             return dict(self._before)
         return {
-            link: (
-                counts.get(link, (0, 0))[0] + self._before.get(link, (0, 0))[0],
-                counts.get(link, (0, 0))[1] + self._before.get(link, (0, 0))[1],
-            )
+            link: counts.get(link, Counts()) + self._before.get(link, Counts())
             for link in {*counts, *self._before}
         }
 
@@ -208,9 +219,8 @@ class QueueShaper:
 
     def _bury(self) -> None:
         if self._helper is not None:
-            for link, (delayed, lost) in self._helper.last.items():
-                before = self._before.get(link, (0, 0))
-                self._before[link] = before[0] + delayed, before[1] + lost
+            for link, counts in self._helper.last.items():
+                self._before[link] = self._before.get(link, Counts()) + counts
             self._helper.close()
             self._helper = None
 
@@ -222,17 +232,17 @@ class _Helper:
     """The process that holds packets, and a queue's socket for it in every node."""
 
     def __init__(self, machines: Sequence[Machine]) -> None:
-        self.last: dict[Link, tuple[int, int]] = {}
+        self.last: dict[Link, Counts] = {}
         self._machines = machines
         self._by_address = {machine.address: machine.node for machine in machines}
-        queues = []
+        pairs: list[nfqueue.Queue | socket.socket] = []
         for machine in machines:
             with linux.inside(machine.netns):
-                queues.append(nfqueue.Queue(QUEUE))
+                pairs += [nfqueue.Queue(QUEUE), _raw()]
         ours, theirs = socket.socketpair()
         self._talk = ours
         ours.settimeout(_ANSWER_S)
-        inherited = [theirs.fileno(), *(queue.fileno() for queue in queues)]
+        inherited = [theirs.fileno(), *(one.fileno() for one in pairs)]
         code = str(Path(__file__).resolve().parents[2])
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT, code, *map(str, inherited)],
@@ -241,23 +251,20 @@ class _Helper:
             pass_fds=inherited,
         )
         theirs.close()
-        for queue in queues:
-            queue.close()
+        for one in pairs:
+            one.close()
 
     def tell(self, sources: Mapping[str, Mapping[str, Behaviour]]) -> None:
         """For each receiver, how packets of which sender's address behave."""
         self._ask(
             [
-                {
-                    address: [behaviour.delay_ns, behaviour.jitter_ns, behaviour.loss]
-                    for address, behaviour in sources[machine.node].items()
-                }
+                {address: told(how) for address, how in sources[machine.node].items()}
                 for machine in self._machines
             ]
         )
 
-    def counts(self) -> dict[Link, tuple[int, int]]:
-        """(delayed, lost) since it started."""
+    def counts(self) -> dict[Link, Counts]:
+        """Since it started."""
         return self._ask(None)
 
     def close(self) -> None:
@@ -269,7 +276,7 @@ class _Helper:
             self._process.kill()
             self._process.wait()
 
-    def _ask(self, request: object) -> dict[Link, tuple[int, int]]:
+    def _ask(self, request: object) -> dict[Link, Counts]:
         try:
             self._talk.sendall(json.dumps(request).encode() + b"\n")
             data = b""
@@ -281,8 +288,8 @@ class _Helper:
         except OSError as error:
             raise ToolFailed("the helper that delays packets has died") from error
         self.last = {
-            (self._by_address[address], machine.node): (delayed, lost)
+            (self._by_address[address], machine.node): Counts(*numbers)
             for machine, counts in zip(self._machines, json.loads(data), strict=True)
-            for address, (delayed, lost) in counts.items()
+            for address, numbers in counts.items()
         }
         return self.last

@@ -9,13 +9,25 @@ import platform
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from harness.agent import PROTOCOL, abilities, firewall, machines, processes, shaping
+from harness.agent import (
+    PROTOCOL,
+    abilities,
+    disks,
+    firewall,
+    limits,
+    machines,
+    processes,
+    rejects,
+    shaping,
+)
 from harness.agent.journal import Journal, say
-from harness.agent.machines import Behaviour, Link, Machine
+from harness.agent.machines import CLIENTS, Behaviour, Link, Machine
 from harness.agent.probes import Probes
 from harness.agent.tools import ToolFailed
 from harness.agent.wiring import HUB_ADDRESS, MOST_NODES, Hub, address
@@ -44,7 +56,10 @@ class Agent:
         self._machines: dict[str, Machine] = {}
         self._probes = Probes()
         self._firewall: firewall.Firewall | None = None
+        self._rejecter: rejects.Rejecter | None = None
         self._shaper: shaping.Shaper | None = None
+        self._disks: disks.Disks | None = None
+        self._limits: limits.Limits | None = None
         self._journal = Journal()
         self._handlers: dict[str, Handler] = {
             "hello": self._hello,
@@ -65,7 +80,17 @@ class Agent:
             "resume": self._resume,
             "state": self._state,
             "clock": self._clock,
+            "wipe": self._wipe,
             "socket": self._socket,
+            "disks": self._make_disks,
+            "trouble": self._trouble,
+            "disk_counts": self._disk_counts,
+            "damage": self._damage,
+            "repair": self._repair,
+            "power_off": self._power_off,
+            "listing": self._listing,
+            "limit": self._limit,
+            "hits": self._hits,
         }
 
     async def serve(self) -> None:
@@ -113,7 +138,7 @@ class Agent:
         sys.stdout.flush()
 
     def _leave(self) -> None:
-        if self._hub is not None:
+        if self._hub is not None and self._disks is None and self._limits is None:
             # The kernel does it all when we, the init of the namespaces, end: now, not after
             # tidying up an interpreter.
             os._exit(0)
@@ -123,6 +148,8 @@ class Agent:
         for machine in self._machines.values():
             # The container ends with it, whoever may be left to remove it.
             processes.end(machine.init)
+        if self._hub is not None:
+            os._exit(0)
 
     def _machine(self, request: Request) -> Machine:
         return self._named(request["node"])
@@ -135,6 +162,8 @@ class Agent:
 
     def _link(self, pair: list[str]) -> Link:
         source, to = pair
+        if source == CLIENTS:
+            return source, self._named(to).node
         return self._named(source).node, self._named(to).node
 
     # -- the cluster -----------------------------------------------------------------------------
@@ -182,23 +211,32 @@ class Agent:
     def _make_firewall(self, request: Request) -> Answer:
         if self._firewall is not None:
             raise Refused("there is a firewall already")
-        table = request["table"]
-        made, why = firewall.build(request["how"], table, list(self._machines.values()))
+        table, known = request["table"], list(self._machines.values())
+        clients = request.get("clients", "")
+        made, why = firewall.build(request["how"], table, known, clients)
         self._firewall = made
         self._journal.add(f"firewall rules named {table} or {firewall.CHAIN}", made.remove)
+        self._rejecter = rejects.Rejecter(known, clients)
+        self._journal.add(f"firewall rules named {rejects.CHAIN}", self._rejecter.remove)
         return {"how": made.how, "why": why}
 
-    def _wall(self) -> firewall.Firewall:
-        if self._firewall is None:
+    def _wall(self) -> tuple[firewall.Firewall, rejects.Rejecter]:
+        if self._firewall is None or self._rejecter is None:
             raise Refused("no firewall was made yet")
-        return self._firewall
+        return self._firewall, self._rejecter
 
     def _cut(self, request: Request) -> Answer:
-        self._wall().cut({self._link(pair) for pair in request["links"]})
+        wall, rejecter = self._wall()
+        silent = {self._link(pair) for pair in request["links"]}
+        told = {self._link(pair) for pair in request.get("rejected", ())}
+        rejecter.cut(told)
+        wall.cut(silent)
         return {}
 
     def _dropped(self, _: Request) -> Answer:
-        counts = self._wall().dropped()
+        wall, rejecter = self._wall()
+        counts = Counter(wall.dropped())
+        counts.update(rejecter.dropped())
         return {"links": [[*link, count] for link, count in sorted(counts.items())]}
 
     def _make_shaper(self, request: Request) -> Answer:
@@ -217,15 +255,15 @@ class Agent:
     def _shape(self, request: Request) -> Answer:
         self._hands().shape(
             {
-                self._link([source, to]): Behaviour(int(delay), int(jitter), float(loss))
-                for source, to, delay, jitter, loss in request["links"]
+                self._link([source, to]): Behaviour(**behaviour)
+                for source, to, behaviour in request["links"]
             }
         )
         return {}
 
     def _shaped(self, _: Request) -> Answer:
         counts = self._hands().shaped()
-        return {"links": [[*link, *pair] for link, pair in sorted(counts.items())]}
+        return {"links": [[*link, *astuple(count)] for link, count in sorted(counts.items())]}
 
     async def _probe(self, request: Request) -> Answer:
         links = [self._link(pair) for pair in request["links"]]
@@ -253,8 +291,7 @@ class Agent:
         return {}
 
     async def _stop(self, request: Request) -> Answer:
-        await processes.stop(self._machine(request), float(request["timeout_s"]))
-        return {}
+        return {"ended": await processes.stop(self._machine(request), float(request["timeout_s"]))}
 
     async def _pause(self, request: Request) -> Answer:
         await processes.pause(self._machine(request))
@@ -268,12 +305,24 @@ class Agent:
         state, pid = processes.state(self._machine(request))
         return {"state": state, "pid": pid}
 
+    def _wipe(self, request: Request) -> Answer:
+        machine = self._machine(request)
+        if machines.server(machine):
+            raise Refused(f"{machine.node} runs: what it stores stays")
+        keep, removed = {processes.LOG, *request["keep"]}, 0
+        if self._disks is not None:
+            # The mount stays, and so does the folder that it is on: it may be another namespace's.
+            name, removed = self._disks.wipe(machine.node)
+            keep.add(name)
+        return {"bytes": removed + machines.emptied(machine.home, keep)}
+
     def _clock(self, request: Request) -> Answer:
         skew = {
             "offset_ns": int(request["offset_ns"]),
             "rate": float(request["rate"]),
             "strobe_ns": int(request["strobe_ns"]),
             "strobe_period_ns": int(request["strobe_period_ns"]),
+            "monotonic_rate": float(request["monotonic_rate"]),
         }
         path = self._machine(request).home / CLOCK
         # A reader sees the old file or the new one, never a part.
@@ -281,3 +330,74 @@ class Agent:
         fresh.write_text(json.dumps(skew) + "\n")
         fresh.replace(path)
         return {}
+
+    # -- disks -----------------------------------------------------------------------------------
+
+    def _make_disks(self, request: Request) -> Answer:
+        if self._disks is not None:
+            raise Refused("there are disks already")
+        made = self._disks = disks.Disks()
+        self._journal.add("mounts of the nodes' disks", made.remove)
+        made.mount(list(self._machines.values()), Path(request["image"]), request["inside"])
+        return {}
+
+    def _disk(self, request: Request) -> tuple[disks.Disks, Machine]:
+        if self._disks is None:
+            raise Refused("no disks were made")
+        return self._disks, self._machine(request)
+
+    async def _trouble(self, request: Request) -> Answer:
+        made, machine = self._disk(request)
+        trouble = disks.Trouble(
+            int(request["slow_ns"]),
+            request["full"],
+            request["read_only"],
+            request["broken"],
+            int(request["bytes_per_s"]),
+        )
+        if made.trouble(machine.node, trouble):
+            # Nobody can go on with a file system that was given up: its disk is exchanged.
+            await processes.kill(machine)
+            made.renew(machine.node)
+        return {}
+
+    def _disk_counts(self, request: Request) -> Answer:
+        made, machine = self._disk(request)
+        refused, slowed, limited = made.counts(machine.node)
+        return {"refused": refused, "slowed": slowed, "limited": limited}
+
+    def _damage(self, request: Request) -> Answer:
+        made, machine = self._disk(request)
+        return {"where": made.damage(machine.node, request["how"])}
+
+    def _repair(self, request: Request) -> Answer:
+        made, machine = self._disk(request)
+        made.repair(machine.node)
+        return {}
+
+    async def _power_off(self, request: Request) -> Answer:
+        made, machine = self._disk(request)
+        await processes.kill(machine)
+        return {"lost": made.power_off(machine.node)}
+
+    def _listing(self, _: Request) -> Answer:
+        return {"nodes": {} if self._disks is None else self._disks.listing()}
+
+    # -- limits ----------------------------------------------------------------------------------
+
+    def _limit(self, request: Request) -> Answer:
+        machine = self._machine(request)
+        if self._limits is None:
+            name = request["name"]
+            self._limits = limits.Limits(name)
+            self._journal.add(f"cgroups named {limits.PREFIX}{name}", self._limits.remove)
+        wanted = limits.Limit(request["cpu"], request["memory"], bool(request["files"]))
+        if wanted == limits.Limit():
+            self._limits.lift(machine.node)
+        else:
+            self._limits.limit(machine, wanted)
+        return {}
+
+    def _hits(self, request: Request) -> Answer:
+        node = self._machine(request).node
+        return asdict(limits.Hits() if self._limits is None else self._limits.hits(node))

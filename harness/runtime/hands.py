@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TypeAlias
 
-from harness.core.cluster import ClockSkew, Link, LinkBehaviour, ProcessState, ServerSpec
+from harness.core.cluster import (
+    CLIENTS,
+    ClockSkew,
+    Hits,
+    Limit,
+    Link,
+    LinkBehaviour,
+    LinkCounts,
+    ProcessState,
+    ServerSpec,
+)
 from harness.core.errors import EnvironmentFailure
+from harness.runtime import disks
 from harness.runtime.wire import ANSWER_S, Agent
 
 
@@ -29,21 +40,45 @@ def united(wishes: Iterable[Mapping[str, frozenset[str]]]) -> set[Link]:
 
 
 def added(wishes: Iterable[Mapping[Link, LinkBehaviour]]) -> dict[Link, LinkBehaviour]:
-    """Several owners' behaviours at once: delays add up, losses strike independently."""
+    """Several owners' behaviours at once: delays add up, chances strike independently, the least
+    rate holds."""
     total: dict[Link, LinkBehaviour] = {}
     for links in wishes:
         for link, one in links.items():
-            so_far = total.get(link, LinkBehaviour())
-            total[link] = LinkBehaviour(
-                so_far.delay_ns + one.delay_ns,
-                so_far.jitter_ns + one.jitter_ns,
-                1 - (1 - so_far.loss) * (1 - one.loss),
-            )
+            total[link] = _both(total.get(link, LinkBehaviour()), one)
     return {
         link: behaviour
         for link, behaviour in total.items()
         if behaviour != LinkBehaviour() and link[0] != link[1]
     }
+
+
+def _both(one: LinkBehaviour, other: LinkBehaviour) -> LinkBehaviour:
+    def either(name: str) -> float:
+        chance: float = 1 - (1 - getattr(one, name)) * (1 - getattr(other, name))
+        return chance
+
+    rates = [rate for rate in (one.bytes_per_s, other.bytes_per_s) if rate]
+    return LinkBehaviour(
+        delay_ns=one.delay_ns + other.delay_ns,
+        jitter_ns=one.jitter_ns + other.jitter_ns,
+        loss=either("loss"),
+        drop=either("drop"),
+        duplicate=either("duplicate"),
+        reorder=either("reorder"),
+        corrupt=either("corrupt"),
+        late_ns=max(one.late_ns, other.late_ns),
+        bytes_per_s=min(rates, default=0),
+    )
+
+
+def told(behaviour: LinkBehaviour) -> dict[str, object]:
+    """A behaviour for the agent: what is not nothing of it.
+
+    A kernel knows packets only: a message that is dropped is a packet that is lost.
+    """
+    fields = asdict(_both(LinkBehaviour(loss=behaviour.drop), replace(behaviour, drop=0.0)))
+    return {name: value for name, value in fields.items() if value}
 
 
 class Network:
@@ -55,21 +90,26 @@ class Network:
         self.shaper = shaper
         self._agent = agent
         self._nodes = frozenset(nodes)
-        self._drops: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._drops: dict[str, tuple[Mapping[str, frozenset[str]], bool]] = {}
         self._links: dict[str, Mapping[Link, LinkBehaviour]] = {}
         # What is in force is always the union as of the last change, so changes queue up.
         self._cutting = asyncio.Lock()
         self._shaping = asyncio.Lock()
 
-    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
+    async def cut(
+        self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
+    ) -> None:
         """See the protocol. Raises ValueError: a node that is not of this cluster."""
-        self._check(itertools.chain(drops, *drops.values()))
+        sources = frozenset[str]().union(*drops.values()) - {CLIENTS}
+        self._check(sources.union(drops))
         async with self._cutting:
-            self._drops[owner] = drops
+            self._drops[owner] = drops, reject
             if not drops:
                 del self._drops[owner]
-            links = sorted(united(self._drops.values()))
-            await self._agent.request("cut", links=links)
+            wishes = self._drops.values()
+            silent = united(drops for drops, rejects in wishes if not rejects)
+            told = united(drops for drops, rejects in wishes if rejects) - silent
+            await self._agent.request("cut", links=sorted(silent), rejected=sorted(told))
 
     async def dropped(self) -> Mapping[Link, int]:
         """See the protocol."""
@@ -86,13 +126,13 @@ class Network:
             total = sorted(added(self._links.values()).items())
             await self._agent.request(
                 "shape",
-                links=[[*link, one.delay_ns, one.jitter_ns, one.loss] for link, one in total],
+                links=[[*link, told(one)] for link, one in total],
             )
 
-    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+    async def shaped(self) -> Mapping[Link, LinkCounts]:
         """See the protocol."""
         answer = await self._agent.request("shaped")
-        return {(source, to): (delayed, lost) for source, to, delayed, lost in answer["links"]}
+        return {(source, to): LinkCounts(*counts) for source, to, *counts in answer["links"]}
 
     async def probe(self, links: Sequence[Link], timeout_s: float = 0.3) -> Mapping[Link, bool]:
         """See the protocol; up to three datagrams are sent within the time."""
@@ -117,17 +157,17 @@ class Network:
 
 
 async def prepare_network(
-    agent: Agent, nodes: Sequence[str], table: str, firewall: str
+    agent: Agent, nodes: Sequence[str], table: str, firewall: str, clients: str
 ) -> tuple[Network, tuple[str, ...]]:
     """The network control of nodes that the agent knows, and in words what was picked.
 
     ``table`` names the firewall's table (letters, digits, underscores; unique on the machine),
-    ``firewall`` is auto, nft or iptables.
+    ``firewall`` is auto, nft or iptables, ``clients`` the address from which clients come.
 
     Raises:
         EnvironmentFailure: it cannot be had here.
     """
-    wall = await agent.request("firewall", how=firewall, table=table)
+    wall = await agent.request("firewall", how=firewall, table=table, clients=clients)
     shaper = await agent.request("shaper", how="auto")
     notes = (f"firewall: {wall['why']}", f"shaping: {shaper['why']}")
     return Network(agent, nodes, wall["how"], shaper["how"]), notes
@@ -170,10 +210,21 @@ class Processes:
         async with self._locks[node]:
             await self._agent.request("kill", node=node)
 
-    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
+    async def stop(self, node: str, timeout_s: float = 5.0) -> bool:
         """See the protocol."""
         async with self._locks[node]:
-            await self._agent.request("stop", ANSWER_S + timeout_s, node=node, timeout_s=timeout_s)
+            answer = await self._agent.request(
+                "stop", ANSWER_S + timeout_s, node=node, timeout_s=timeout_s
+            )
+            ended: bool = answer["ended"]
+            return ended
+
+    async def power_off(self, node: str) -> int:
+        """See :class:`~harness.core.cluster.PowerControl`; only with disks of the harness's own."""
+        async with self._locks[node]:
+            answer = await self._agent.request("power_off", 2 * ANSWER_S, node=node)
+            lost: int = answer["lost"]
+            return lost
 
     async def pause(self, node: str) -> None:
         """See the protocol; returns when every process of the server stands."""
@@ -184,6 +235,13 @@ class Processes:
         """See the protocol."""
         async with self._locks[node]:
             await self._agent.request("resume", node=node)
+
+    async def wipe(self, node: str, keep: Collection[str]) -> int:
+        """See :class:`~harness.core.cluster.WipesData`."""
+        async with self._locks[node]:
+            answer = await self._agent.request("wipe", node=node, keep=sorted(keep))
+        removed: int = answer["bytes"]
+        return removed
 
     async def state(self, node: str) -> ProcessState:
         """See the protocol; ``pid`` is the number in the agent's pid namespace."""
@@ -202,20 +260,47 @@ class Clocks:
         await self._agent.request("clock", node=node, **asdict(skew))
 
 
+class Resources:
+    """:class:`~harness.core.cluster.ResourceControl`; ``name`` says whose the groups are."""
+
+    def __init__(self, agent: Agent, name: str) -> None:
+        self._agent = agent
+        self._name = name
+
+    async def limit(self, node: str, limit: Limit) -> None:
+        """See the protocol."""
+        await self._agent.request("limit", node=node, name=self._name, **asdict(limit))
+
+    async def hits(self, node: str) -> Hits:
+        """See the protocol."""
+        return Hits(**await self._agent.request("hits", node=node))
+
+
 def lacking(capability: str, abilities: Mapping[str, str | None]) -> str | None:
     """Why a capability cannot work where an agent has these abilities; None when it can.
 
     ``abilities`` is what an agent's ``hello`` says of its means: None or what is missing.
     """
     match capability:
-        case "kill" | "pause" | "clock":
+        case "kill" | "pause" | "clock" | "membership" | "transfer" | "snapshot":
             return None
         case "partition":
-            means = ("nft", "iptables")
-        case "slow" | "loss":
+            means: tuple[str, ...] = ("nft", "iptables")
+        case "slow" | "loss" | "rate":
             means = ("netem", "nfqueue")
-        case "power":
-            return "a kernel keeps what its processes wrote; machines that lose it: --runtime sim"
+        case "duplicate" | "reorder" | "corrupt":
+            means = ("nfqueue",)
+        case "reject":
+            means = ("iptables",)
+        case "cpu" | "memory":
+            means = ("limits",)
+        case "files":
+            means = ("prlimit",)
+        case "resources":
+            return abilities["limits"] or abilities["prlimit"]
+        case "disk" | "power" | "io":
+            reason = disks.lacks() or abilities["disks"]
+            return None if reason is None else f"{reason}; or use --runtime sim"
         case _:
             return f"no runtime here knows how to do {capability!r}"
     reasons = [abilities[name] for name in means]

@@ -23,6 +23,9 @@ HOMES = "/homes"
 """Where the agent sees the nodes' homes."""
 
 _CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "KILL", "DAC_OVERRIDE")
+_DISK_CAPABILITIES = ("MKNOD", "SYS_CHROOT")
+_DISK_DEVICES = ("b 7:* rwm", "c 10:237 rwm", "c 10:229 rwm")
+"""Loop devices, their control, FUSE."""
 _SECURITY = ("seccomp=unconfined", "apparmor=unconfined", "label=disable")
 _CHUNK = 1 << 16
 LEAVE_S = 5.0
@@ -37,13 +40,17 @@ def agent_container(
     labels: dict[str, str],
     command: Sequence[str] | None = None,
     homes: str | None = None,
+    *,
+    disks: bool = False,
 ) -> ContainerSpec:
     """The agent's container; with ``command`` something else that needs the same hands.
 
     What each capability is for: NET_ADMIN rules, shaping, interfaces; NET_RAW iptables' socket;
     SYS_ADMIN setns into a node's network, and the namespaces in which means are tried;
     SYS_PTRACE to open those of processes of other users; KILL to signal them; DAC_OVERRIDE to
-    write the clock's file into a home that is another user's. Docker's seccomp profile forbids
+    write the clock's file into a home that is another user's. With ``disks`` also MKNOD and
+    SYS_CHROOT: loop and FUSE devices, which are allowed to it then, and setns into a node's mounts.
+    Docker's seccomp profile forbids
     setns and unshare, its AppArmor profile signals to other containers. Never SYS_TIME: ``date``
     here would set the host's clock.
     """
@@ -53,7 +60,8 @@ def agent_container(
         command=tuple(command or agent_command(PYTHON, CODE)),
         labels=labels,
         mounts=((homes, HOMES),) if homes else (),
-        capabilities=_CAPABILITIES,
+        capabilities=(*_CAPABILITIES, *_DISK_CAPABILITIES) if disks else _CAPABILITIES,
+        devices=_DISK_DEVICES if disks else (),
         security=_SECURITY,
         of_host=True,
         stdin=True,

@@ -13,20 +13,24 @@ from pathlib import Path
 
 from harness.core.cluster import (
     ClockControl,
+    DiskControl,
     NetworkControl,
     Place,
     ProcessControl,
     Provision,
+    ResourceControl,
     ServerSpec,
 )
 from harness.core.errors import EnvironmentFailure, UsageError
+from harness.runtime import disks, ledger
 from harness.runtime.docker import gate, images, subnets
 from harness.runtime.docker.attached import HOMES, AttachedWire, agent_container
 from harness.runtime.docker.calls import Calls, complete, together
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
 from harness.runtime.docker.hostbase import PYTHON
 from harness.runtime.docker.owner import RUN, Owner, labels
-from harness.runtime.hands import Clocks, Processes, prepare_network
+from harness.runtime.hands import Clocks, Processes, Resources, prepare_network
+from harness.runtime.ledger import Entry
 from harness.runtime.wire import Agent
 
 LOOPBACK = "127.0.0.1"
@@ -48,6 +52,8 @@ class DockerCluster:
     network: NetworkControl
     processes: ProcessControl
     clocks: ClockControl
+    disks: DiskControl
+    resources: ResourceControl
     notes: tuple[str, ...]
     folder: Path
     gates: Mapping[str, int]
@@ -99,6 +105,8 @@ class Builder:
     machines: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Node → its address, and its first process by the engine's host's number."""
     containers: dict[str, str] = field(default_factory=dict)
+    gateway: str = ""
+    """The host's address in the nodes' network, from which clients come."""
     lifelines: list[socket.socket] = field(default_factory=list)
     gates: dict[str, int] = field(default_factory=dict)
 
@@ -119,6 +127,7 @@ class Builder:
         request = self.request
         for node in request.nodes:
             (request.folder / node).mkdir(parents=True, exist_ok=True)
+        ledger.write(self._effects())
         await together(self._start_agent(), self._start_nodes())
         agent = self.agent
         assert agent is not None
@@ -126,8 +135,11 @@ class Builder:
             home = f"{HOMES}/{node}"
             await agent.request("register", node=node, init=init, address=address, home=home)
         network, picked = await prepare_network(
-            agent, request.nodes, table_name(request.run_id), request.firewall
+            agent, request.nodes, table_name(request.run_id), request.firewall, self.gateway
         )
+        if request.disks:
+            inside = dict.fromkeys(request.nodes, f"{HOME}/{disks.DATA}")
+            picked = (*picked, await disks.mount(agent, request.folder, HOMES, inside))
         return DockerCluster(
             runtime="docker",
             nodes=request.nodes,
@@ -135,15 +147,33 @@ class Builder:
             network=network,
             processes=Processes(agent, request.nodes, self._spawn),
             clocks=Clocks(agent),
+            disks=disks.Disks(agent),
+            resources=Resources(agent, request.run_id),
             notes=(*self.notes, *picked),
             folder=request.folder,
             gates=self.gates,
+        )
+
+    def _effects(self) -> Entry:
+        """All that is going to be made, by its name."""
+        run_id = self.request.run_id
+        return Entry(
+            run_id,
+            self.owner.label,
+            self.engine.where,
+            {
+                "container": [self.name(what) for what in ("agent", *self.request.nodes)],
+                "network": [self.name("net"), bridge_name(run_id)],
+                "firewall table": [table_name(run_id)],
+            },
         )
 
     async def end(self) -> list[str]:
         """Removes everything; returns what could not be removed, in words. Never raises."""
         await self.calls.settle()
         if self.agent is not None:
+            if self.request.disks:
+                await disks.keep_listing(self.agent, self.request.folder)
             await self.agent.close()
         for lifeline in self.lifelines:
             lifeline.close()
@@ -161,6 +191,8 @@ class Builder:
                 await self._remove_network(network.id)
         except EngineFailure as error:
             trouble.append(str(error))
+        if not trouble:
+            ledger.forget(self.request.run_id)
         return trouble
 
     async def _start_agent(self) -> None:
@@ -169,6 +201,7 @@ class Builder:
             self.image,
             self.labels("agent"),
             homes=str(self.request.folder.resolve()),
+            disks=self.request.disks,
         )
         container = await self.calls(self.engine.create, spec)
         self.agent = Agent(AttachedWire(await self._hold(container)))
@@ -203,6 +236,7 @@ class Builder:
                 # Somebody took it since we looked.
                 refused = str(error)
                 continue
+            self.gateway = subnets.gateway(subnet)
             return subnets.addresses(subnet, self.request.nodes)
         raise EnvironmentFailure(f"no subnet is free for the nodes: {refused}")
 

@@ -52,6 +52,8 @@ class ContainerSpec:
     """In the host's own network and process namespaces."""
     stdin: bool = False
     """With a standard input that ends when who attached first goes away."""
+    devices: tuple[str, ...] = ()
+    """Which it may make and use, as rules of the devices' cgroup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,11 @@ class Engine:
         with _speaking("listing images"):
             answer = self._api.images(filters={"label": label})
         return [
-            Found(image["Id"], tag if tag != "<none>:<none>" else image["Id"])
+            Found(
+                image["Id"],
+                tag if tag != "<none>:<none>" else image["Id"],
+                image.get("Labels") or {},
+            )
             for image in answer
             for tag in image.get("RepoTags") or ["<none>:<none>"]
         ]
@@ -289,6 +295,7 @@ class Engine:
                 cap_drop=["ALL"],
                 cap_add=list(spec.capabilities) or None,
                 security_opt=list(spec.security) or None,
+                device_cgroup_rules=list(spec.devices) or None,
                 network_mode="host" if spec.of_host else spec.network,
                 pid_mode="host" if spec.of_host else None,
                 # Where the engine maps users: homes belong to users of the host.

@@ -12,7 +12,7 @@ import io
 import platform
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,26 +91,34 @@ def project_files() -> dict[str, bytes]:
 
 def name(files: Mapping[str, bytes], kind: str) -> str:
     """The image's name: equal inputs, equal name; whatever the order of ``files``."""
+    return f"{NODE_REPOSITORY}:{mark([DOCKERFILE, kind], files)}"
+
+
+def mark(words: Sequence[str], files: Mapping[str, bytes]) -> str:
+    """A tag for an image that is made of these, whatever the order of ``files``."""
     digest = hashlib.sha256()
-    parts = [DOCKERFILE.encode(), kind.encode()]
+    parts = [word.encode() for word in words]
     for path, content in sorted(files.items()):
         parts += [path.encode(), content]
     for part in parts:
         # Lengths, so that no two different lists of parts look the same when joined.
         digest.update(len(part).to_bytes(8, "big") + part)
-    return f"{NODE_REPOSITORY}:{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def context(files: Mapping[str, bytes]) -> io.BytesIO:
     """The build's context as a tar archive; the same bytes for the same files."""
+    code = {f"code/{path}": content for path, content in files.items()}
+    return archive({"Dockerfile": DOCKERFILE.encode()} | code, 0o644)
+
+
+def archive(files: Mapping[str, bytes], mode: int) -> io.BytesIO:
+    """Files as a tar archive; the same bytes for the same files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for path, content in sorted(
-            {"Dockerfile": DOCKERFILE.encode()}.items()
-            | {f"code/{path}": content for path, content in files.items()}.items()
-        ):
+        for path, content in sorted(files.items()):
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o644
+            entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
     buffer.seek(0)
     return buffer
@@ -121,6 +129,12 @@ def existing(engine: Engine) -> str | None:
     files = project_files()
     names = (name(files, base.kind) for base in bases())
     return next((tag for tag in names if engine.has_image(tag)), None)
+
+
+def is_on_host_base(tag: str) -> bool:
+    """Whether a present image of the nodes stands on this host's own files."""
+    files = project_files()
+    return any(name(files, base.kind) == tag for base in bases() if base.kind.startswith("host:"))
 
 
 def ensure(engine: Engine, say: Callable[[str], None]) -> str:

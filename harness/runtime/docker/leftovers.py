@@ -1,4 +1,4 @@
-"""What dead runs left on the engine: found by label, removed by id."""
+"""What dead runs left on the engine: found by label and by ledger, removed by id."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from harness.core.errors import EnvironmentFailure
-from harness.runtime.docker import images
+from harness.runtime import ledger
+from harness.runtime.docker import images, programs
 from harness.runtime.docker.attached import agent_container, ask
 from harness.runtime.docker.cluster import table_name
 from harness.runtime.docker.engine import Engine, EngineFailure, Found
-from harness.runtime.docker.owner import IMAGE, ROLE, RUN, Owner, is_dead, labels
+from harness.runtime.docker.owner import IMAGE, ON, ROLE, RUN, Owner, is_dead, labels
 
 _ANSWER_S = 20.0
+_REPOSITORIES = (programs.REPOSITORY, images.NODE_REPOSITORY, images.BASE_REPOSITORY)
 
 
 @dataclass(slots=True)
@@ -47,6 +49,11 @@ def dead_runs(engine: Engine) -> Mapping[str, Remains]:
         runs.setdefault(container.labels[RUN], Remains()).containers.append(container)
     for network in engine.networks(RUN):
         runs.setdefault(network.labels[RUN], Remains()).networks.append(network)
+    for entry in ledger.entries():
+        # Somebody may have removed what had labels; a firewall table has none.
+        owner = Owner.parse(entry.owner)
+        if entry.run_id not in runs and entry.where == engine.where and owner and owner.is_gone():
+            runs[entry.run_id] = Remains()
     return {run_id: remains for run_id, remains in sorted(runs.items()) if remains.dead}
 
 
@@ -61,7 +68,8 @@ def remove(engine: Engine, run_id: str, remains: Remains) -> list[str]:
     words = []
     for container in remains.containers:
         engine.remove(container.id)
-    if _drop_table(engine, run_id):
+    dropped = _drop_table(engine, run_id)
+    if dropped:
         words.append(f"firewall table {table_name(run_id)}")
     for network in remains.networks:
         try:
@@ -69,6 +77,8 @@ def remove(engine: Engine, run_id: str, remains: Remains) -> list[str]:
         except EngineFailure as error:
             if error.status != 404:
                 raise
+    if dropped is not None:
+        ledger.forget(run_id)
     return [*remains.words, *words]
 
 
@@ -81,11 +91,11 @@ def remove_old_images(engine: Engine) -> list[str]:
     wanted = {base.reference for base in images.bases()}
     wanted |= {images.name(files, base.kind) for base in images.bases()}
     words = []
-    # Nodes' images first: a base cannot go before what stands on it.
+    # Targets' images first, then nodes': a base cannot go before what stands on it.
     found = sorted(engine.images(IMAGE), key=lambda it: it.name, reverse=True)
     for image in found:
-        ours = image.name.startswith((images.NODE_REPOSITORY, images.BASE_REPOSITORY, image.id))
-        if image.name in wanted or not ours:
+        ours = image.name.startswith((*_REPOSITORIES, image.id))
+        if not wanted.isdisjoint((image.name, image.labels.get(ON))) or not ours:
             continue
         with suppress(EngineFailure):
             engine.remove_image(image.name)
@@ -93,14 +103,15 @@ def remove_old_images(engine: Engine) -> list[str]:
     return words
 
 
-def _drop_table(engine: Engine, run_id: str) -> bool:
-    """Removes the firewall table of a run whose agent was killed; False when there is none."""
+def _drop_table(engine: Engine, run_id: str) -> bool | None:
+    """Removes the firewall table of a run whose agent was killed; False when there is none, None
+    without an image that has the tools: until there is one, the run's ledger stays."""
     image = images.existing(engine)
     if image is None:
         # No image of this version: the run's own may be there, and then tools are in it too.
         image = next((it.name for it in engine.images(f"{IMAGE}=node")), None)
     if image is None:
-        return False
+        return None
     command = ("nft", "delete", "table", "bridge", table_name(run_id))
     named = labels(f"{run_id}-clean", Owner.here(), "cleaner")
     spec = agent_container(f"harness-{run_id}-clean", image, named, command)

@@ -13,6 +13,8 @@ OWNER = "quorum-harness.owner"
 ROLE = "quorum-harness.role"
 NODE = "quorum-harness.node"
 IMAGE = "quorum-harness.image"
+ON = "quorum-harness.on"
+"""Of a target's image: the nodes' image on which it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class Owner:
             return None
         # A number may be given again; a number with its start time never is within one boot.
         return _started(self.pid) == self.started
+
+    def is_gone(self) -> bool:
+        """Has it ended for certain? No process outlives its boot."""
+        try:
+            return self.alive() is False or self.boot not in ("", _boot())
+        except OSError:
+            return False
 
 
 def labels(run_id: str, owner: Owner, role: str, node: str = "") -> dict[str, str]:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from harness.core.cluster import Cluster, Provision
 from harness.core.errors import EnvironmentFailure
-from harness.runtime.docker import images, leftovers
+from harness.core.protocols import Program, programs_of
+from harness.runtime.docker import images, leftovers, programs
 from harness.runtime.docker.attached import agent_container, ask
 from harness.runtime.docker.cluster import Builder, node_user, provisioned
 from harness.runtime.docker.engine import Engine, EngineFailure
@@ -20,7 +21,7 @@ from harness.runtime.hands import lacking
 
 _LOOK_S = 3
 _PROBE_S = 20.0
-_MEANS = ("nft", "iptables", "netem", "nfqueue")
+_MEANS = ("nft", "iptables", "netem", "nfqueue", "disks", "limits", "prlimit")
 
 
 class DockerRuntime:
@@ -63,9 +64,27 @@ class DockerRuntime:
             engine = Engine.connect()
             try:
                 self._abilities = _probe(engine)
+                if self._abilities and not node_user(engine.about().rootless):
+                    # The servers are the agent's user: it may limit them without being asked to.
+                    self._abilities = {**self._abilities, "prlimit": None}
             finally:
                 engine.close()
         return lacking(capability, self._abilities or unasked)
+
+    def lacks_program(self, program: Program) -> str | None:
+        """See :class:`~harness.core.protocols.BringsPrograms`."""
+        return self._asked(programs.lacking, program)
+
+    def program_version(self, program: Program) -> str | None:
+        """See :class:`~harness.core.protocols.BringsPrograms`."""
+        return self._asked(programs.version, program)
+
+    def _asked(self, ask: Callable[[Engine, Program], str | None], program: Program) -> str | None:
+        engine = Engine.connect()
+        try:
+            return ask(engine, program)
+        finally:
+            engine.close()
 
     def provision(self, request: Provision) -> AbstractAsyncContextManager[Cluster]:
         """See the protocol."""
@@ -81,6 +100,11 @@ class DockerRuntime:
             notes: list[str] = []
             notes += await asyncio.to_thread(_sweep, engine)
             image = await asyncio.to_thread(images.ensure, engine, notes.append)
+            needed = programs_of(request.target)
+            if needed:
+                image = await asyncio.to_thread(
+                    programs.ensure, engine, image, needed, notes.append
+                )
             about = await asyncio.to_thread(engine.about)
             hidden = about.system == "Docker Desktop" or sys.platform != "linux"
             if hidden:
@@ -144,7 +168,9 @@ def _probe(engine: Engine) -> Mapping[str, str | None] | None:
     if image is None:
         return None
     probe = f"probe-{secrets.token_hex(4)}"
-    spec = agent_container(f"harness-{probe}", image, labels(probe, Owner.here(), "probe"))
+    spec = agent_container(
+        f"harness-{probe}", image, labels(probe, Owner.here(), "probe"), disks=True
+    )
     request = json.dumps({"id": 1, "op": "hello", "probe": True}) + "\n"
     try:
         answer, errors = ask(engine, spec, request.encode(), _PROBE_S)

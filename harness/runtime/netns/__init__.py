@@ -23,14 +23,18 @@ import harness
 from harness.core.cluster import (
     ClockControl,
     Cluster,
+    DiskControl,
     NetworkControl,
     Place,
     ProcessControl,
     Provision,
+    ResourceControl,
     ServerSpec,
 )
 from harness.core.errors import EnvironmentFailure
-from harness.runtime.hands import Clocks, Processes, lacking, prepare_network
+from harness.runtime import disks
+from harness.runtime.hands import Clocks, Processes, Resources, lacking, prepare_network
+from harness.runtime.netns import groups
 from harness.runtime.wire import Agent, SubprocessWire, agent_command
 
 _PROBE_S = 20.0
@@ -46,6 +50,8 @@ class NetnsCluster:
     network: NetworkControl
     processes: ProcessControl
     clocks: ClockControl
+    disks: DiskControl
+    resources: ResourceControl
     notes: tuple[str, ...]
     folder: Path
     agent: Agent
@@ -95,16 +101,17 @@ class NetnsRuntime:
         return _provision(request)
 
     def leftovers(self) -> Sequence[str]:
-        """Never anything: the kernel removes a cluster with its last process."""
-        return ()
+        """Empty cgroups; the kernel removes all else of a cluster with its last process."""
+        return [str(group) for group in groups.left()]
 
     def clean(self) -> Sequence[str]:
-        """Nothing to do."""
-        return ()
+        """Removes what dead runs left."""
+        return groups.clear()
 
 
 @asynccontextmanager
 async def _provision(request: Provision) -> AsyncIterator[Cluster]:
+    groups.clear()
     folder = request.folder.resolve()
     homes = [(node, str(folder / node)) for node in request.nodes]
     _make_homes(homes)
@@ -118,6 +125,8 @@ async def _provision(request: Provision) -> AsyncIterator[Cluster]:
             await agent.start()
             yield await _build(agent, request, folder, homes)
         finally:
+            if request.disks:
+                await disks.keep_listing(agent, folder)
             await agent.close()
 
 
@@ -126,7 +135,12 @@ async def _build(
 ) -> Cluster:
     built = await agent.request("build", nodes=homes)
     table = "quorum_" + re.sub(r"\W", "_", request.run_id)
-    network, notes = await prepare_network(agent, request.nodes, table, request.firewall)
+    network, notes = await prepare_network(
+        agent, request.nodes, table, request.firewall, built["hub"]
+    )
+    if request.disks:
+        inside = {node: f"{home}/{disks.DATA}" for node, home in homes}
+        notes = (*notes, await disks.mount(agent, folder, str(folder), inside))
 
     async def spawn(node: str, spec: ServerSpec) -> None:
         await agent.request("spawn", node=node, argv=spec.argv, env=dict(spec.env))
@@ -137,6 +151,8 @@ async def _build(
         network=network,
         processes=Processes(agent, request.nodes, spawn),
         clocks=Clocks(agent),
+        disks=disks.Disks(agent),
+        resources=Resources(agent, groups.owned()),
         notes=notes,
         folder=folder,
         agent=agent,
@@ -174,5 +190,6 @@ def _abilities() -> tuple[str | None, Mapping[str, str | None]]:
         return lines[-1] if lines else f"the agent ended with status {said.returncode}", {}
     with suppress(ValueError):
         abilities: dict[str, str | None] = json.loads(said.stdout)
-        return None, abilities
+        # The servers run as the agent does, which may limit what is its own.
+        return None, abilities | {"prlimit": None}
     return "the agent said what cannot be understood", {}
