@@ -36,6 +36,33 @@ def whole(spec: FaultSpec, name: str) -> int:
     return value
 
 
+def wholes(spec: FaultSpec, name: str) -> tuple[int, ...]:
+    """A list of whole numbers, none below zero.
+
+    Raises:
+        UsageError: missing, or something else.
+    """
+    found = integers(spec, name)
+    if min(found, default=0) < 0:
+        raise _wrong(spec, name, "a list of whole numbers, none below zero")
+    return found
+
+
+def integers(spec: FaultSpec, name: str) -> tuple[int, ...]:
+    """A list of whole numbers, of either sign.
+
+    Raises:
+        UsageError: missing, or something else.
+    """
+    value = spec.params.get(name)
+    if not isinstance(value, tuple):
+        raise _wrong(spec, name, "a list of whole numbers")
+    found = [item for item in value if type(item) is int]
+    if len(found) < len(value):
+        raise _wrong(spec, name, "a list of whole numbers")
+    return tuple(found)
+
+
 def number(spec: FaultSpec, name: str) -> float:
     """A number.
 

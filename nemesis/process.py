@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, FaultStep
+from harness.core.protocols import Fault
 from harness.core.units import MILLISECOND, SECOND
-from nemesis.holds import Holds
+from harness.core.values import Value
+from nemesis import params
+from nemesis.aims import WHO, Aim
 from nemesis.roles import count_of, majority
+from nemesis.rounds import RollingPauseFault
 from nemesis.schedule import Window, rotation, shortened, windows
-from nemesis.signals import WHO, Aim, KillFault, PauseFault, PowerFault
+from nemesis.signals import KillFault, PauseFault, PowerFault
 
 
 def check_who(family: str, who: str, nodes: int) -> None:
@@ -32,9 +37,10 @@ def _plan(
     nodes: tuple[str, ...],
     duration_ns: int,
     narrowing: str | None,
+    intensity: str,
 ) -> tuple[FaultStep, ...]:
     check_who(family, narrowing or "one", len(nodes))
-    times = windows(rng, duration_ns)
+    times = windows(rng, duration_ns, intensity)
     if narrowing is not None:
         chosen: tuple[str, ...] = (narrowing,) * len(times)
     else:
@@ -65,7 +71,8 @@ def _timing(
     if count >= majority(nodes) and count > 1:
         spread_ms = rng.randint(window.duration_ns // 3, window.duration_ns // 2) // MILLISECOND
         down = Window(window.at_ns, window.duration_ns - spread_ms * MILLISECOND)
-        return shortened(down, rng, SECOND, 3 * SECOND), spread_ms // (count - 1)
+        least = min(SECOND, down.duration_ns)
+        return shortened(down, rng, least, 3 * SECOND), spread_ms // (count - 1)
     if not narrowed and rng.random() < 0.3:
         return shortened(window, rng, 50 * MILLISECOND, 500 * MILLISECOND), 0
     return window, 0
@@ -76,10 +83,7 @@ class _Signals:
 
     name: str
     letter: str
-    narrowings = WHO
-
-    def __init__(self) -> None:
-        self._holds: Holds[str] = Holds()
+    narrowings: Mapping[str, str] = WHO
 
     def plan(
         self,
@@ -87,13 +91,14 @@ class _Signals:
         nodes: tuple[str, ...],
         duration_ns: int,
         narrowing: str | None,
+        intensity: str = "normal",
     ) -> tuple[FaultStep, ...]:
         """The schedule; a fault's duration is the time that the servers are down or stand still.
 
         Raises:
             UsageError: an unknown role, too few nodes for it, or too short a load.
         """
-        return _plan(self.name, self.letter, rng, nodes, duration_ns, narrowing)
+        return _plan(self.name, self.letter, rng, nodes, duration_ns, narrowing, intensity)
 
 
 class Kill(_Signals):
@@ -108,7 +113,7 @@ class Kill(_Signals):
         Raises:
             UsageError: parameters that no plan of ours holds.
         """
-        return KillFault(Aim.read(spec), self._holds)
+        return KillFault(Aim.read(spec))
 
 
 class Power(_Signals):
@@ -123,7 +128,10 @@ class Power(_Signals):
         Raises:
             UsageError: parameters that no plan of ours holds.
         """
-        return PowerFault(Aim.read(spec), self._holds)
+        return PowerFault(Aim.read(spec))
+
+
+ROLLING = "rolling"
 
 
 class Pause(_Signals):
@@ -131,11 +139,42 @@ class Pause(_Signals):
 
     name = capability = "pause"
     letter = "Z"
+    narrowings: Mapping[str, str] = {
+        **WHO,
+        ROLLING: "every server in turn, for a while each: only when asked for by name",
+    }
 
-    def fault(self, spec: FaultSpec) -> PauseFault:
+    def plan(
+        self,
+        rng: random.Random,
+        nodes: tuple[str, ...],
+        duration_ns: int,
+        narrowing: str | None,
+        intensity: str = "normal",
+    ) -> tuple[FaultStep, ...]:
+        """The schedule; see :class:`Kill`. A round takes all of a fault's time."""
+        if narrowing != ROLLING:
+            return super().plan(rng, nodes, duration_ns, narrowing, intensity)
+        steps = []
+        for number, window in enumerate(windows(rng, duration_ns, intensity), start=1):
+            turn_ms = window.duration_ns // MILLISECOND // len(nodes)
+            pause_ms = round(turn_ms * rng.uniform(0.3, 0.8))
+            wanted: dict[str, Value] = {
+                "who": "all",
+                "order": tuple(rng.sample(nodes, len(nodes))),
+                "gap_ms": turn_ms - pause_ms,
+                "pause_ms": pause_ms,
+            }
+            fault = FaultSpec(self.name, wanted)
+            steps.append(FaultStep(f"Z{number}", window.at_ns, window.duration_ns, fault))
+        return tuple(steps)
+
+    def fault(self, spec: FaultSpec) -> Fault:
         """A fresh injection.
 
         Raises:
             UsageError: parameters that no plan of ours holds.
         """
-        return PauseFault(Aim.read(spec), self._holds)
+        if "pause_ms" in spec.params:
+            return RollingPauseFault(Aim.read(spec), params.whole(spec, "pause_ms"))
+        return PauseFault(Aim.read(spec))

@@ -6,7 +6,7 @@ offset from the true time; a claim is believed when the interval allows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.cluster import ClockSkew
@@ -60,13 +60,43 @@ def agrees(reading: Reading, offset_ns: int, more_ns: int = 0) -> bool:
     return reading.low_ns - SLACK_NS <= high and low <= reading.high_ns + SLACK_NS
 
 
-def judge(skew: ClockSkew, lives: Mapping[str, Sequence[Tally]]) -> Proof:
-    """Whether the clocks of some nodes were seen to be wrong in the way of ``skew``.
+def since(first: Reading, later: Reading) -> Reading:
+    """How far a clock has gone from the true time since an earlier reading."""
+    low, high = later.low_ns - first.high_ns, later.high_ns - first.low_ns
+    return Reading(later.began_ns, later.ended_ns, low, high)
+
+
+def keeps_pace(first: Reading, later: Reading, rate: float) -> bool:
+    """Whether a clock runs true between two readings, which one that runs at ``rate`` would not be
+    taken to do."""
+    gone = since(first, later)
+    apart_ns = round((rate - 1) * (later.began_ns - first.ended_ns))
+    return agrees(gone, 0) and not agrees(gone, apart_ns)
+
+
+def _relative(tally: Tally) -> Tally:
+    """As seen from the first reading: nobody knows what a monotonic clock should show."""
+    if not tally.readings:
+        return tally
+    first, *rest = tally.readings
+    return Tally(first.began_ns, first.ended_ns, [since(first, reading) for reading in rest])
+
+
+def _plain(skew: ClockSkew, lives: Sequence[Tally]) -> tuple[ClockSkew, Sequence[Tally]]:
+    """A monotonic clock that drifts is judged as any clock that does, by what it went."""
+    if skew.monotonic_rate == 1:
+        return skew, lives
+    return ClockSkew(rate=skew.monotonic_rate), [_relative(tally) for tally in lives]
+
+
+def judge(skew_of: Callable[[str], ClockSkew], lives: Mapping[str, Sequence[Tally]]) -> Proof:
+    """Whether the clocks of some nodes were seen to be wrong, each in the way of its skew.
 
     At least one must have shown it, and none the contrary. Of a node that is paused or killed by
     another fault too little may be heard to tell. ``lives`` are those of each node's server.
     """
-    views = {node: _view(skew, some) for node, some in lives.items()}
+    views = {node: _view(skew_of(node), some) for node, some in lives.items()}
+    lives = {node: _plain(skew_of(node), some)[1] for node, some in lives.items()}
     seen = [node for node, view in views.items() if view == SHOWN]
     honest = [node for node, view in views.items() if view == HONEST]
     rest = [node for node, view in views.items() if view == UNCLEAR]
@@ -101,6 +131,7 @@ STROBE_READINGS = 8
 
 
 def _view(skew: ClockSkew, lives: Sequence[Tally]) -> str:
+    skew, lives = _plain(skew, lives)
     views = [_view_of_life(skew, tally) for tally in lives]
     return next((view for view in (SHOWN, HONEST) if view in views), UNCLEAR)
 

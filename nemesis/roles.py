@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from harness.core.protocols import FaultContext
 
-LEADER_WAIT_S = 11.0
+LEADER_WAIT_S = 30.0
 """How long a fault that wants the leader waits for there to be one: other faults of the same run
-may have taken the majority away, for as long as a window of theirs."""
+may have taken the majority away, for as long as a window of theirs or two."""
 
 _ASK_S = (0.4, 0.4, 1.0, 2.0)
 """How long nodes are given to say who leads, in turn: a node that is paused costs all of it, but on
@@ -26,6 +26,11 @@ def majority(nodes: int) -> int:
 def minority(nodes: int) -> int:
     """The greatest number of nodes whose loss leaves a majority; 0 for one or two nodes."""
     return (nodes - 1) // 2
+
+
+def roles_of_few(nodes: int) -> tuple[str, ...]:
+    """Roles that leave a majority alone, or mean a single node."""
+    return ("one", "leader", "minority") if minority(nodes) else ("one", "leader")
 
 
 def count_of(who: str, nodes: int) -> int:

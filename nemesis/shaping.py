@@ -1,4 +1,7 @@
-"""Delay, jitter and loss on links between nodes, with the proof by counters and by round trips."""
+"""Links that treat packets badly: which links those are, and how it is known that they do.
+
+A delay shows in round trips; whatever chance or a rate does shows in counters alone.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from harness.core.cluster import Link, LinkBehaviour, NetworkControl
+from harness.core.claims import Holds
+from harness.core.cluster import Link, LinkBehaviour, LinkCounts, NetworkControl
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec, Proof
 from harness.core.protocols import FaultContext, Resolved
 from harness.core.units import MILLISECOND
 from harness.core.values import Value
 from nemesis import params
-from nemesis.holds import Holds
-from nemesis.roles import ask_leader, bracket, leader_words
+from nemesis.roles import LEADER_WAIT_S, ask_leader, bracket, leader_words
 from nemesis.shapes import between
 from nemesis.waiting import until
 
@@ -34,8 +37,18 @@ BURSTS = 8
 ENOUGH = 120
 """Packets: at a loss of 10 % the chance that all of them pass is 3 in a million."""
 
-WAIT_S = 9.0
+WAIT_S = LEADER_WAIT_S
 """How long a fault waits for links that pass something, and for the leader if it is meant."""
+
+COUNTERS: Mapping[str, str] = {
+    "slow": "delayed",
+    "loss": "lost",
+    "duplicate": "duplicated",
+    "reorder": "reordered",
+    "corrupt": "corrupted",
+    "rate": "limited",
+}
+"""Which counter of a link tells of which family; also the word for what happens to a packet."""
 
 Trips = dict[Link, int]
 
@@ -44,6 +57,7 @@ Trips = dict[Link, int]
 class Treatment:
     """What a planned fault does to which links."""
 
+    kind: str
     where: str
     order: tuple[str, ...]
     behaviour: LinkBehaviour
@@ -58,14 +72,8 @@ class Treatment:
         where = params.text(spec, "where")
         if where not in WHERE:
             raise UsageError(f"fault {spec.kind}: unknown place {where!r}")
-        if "percent" in spec.params:
-            behaviour = LinkBehaviour(loss=params.whole(spec, "percent") / 100)
-        else:
-            behaviour = LinkBehaviour(
-                delay_ns=params.whole(spec, "delay_ms") * MILLISECOND,
-                jitter_ns=params.whole(spec, "jitter_ms") * MILLISECOND,
-            )
-        return cls(where, params.names(spec, "order"), behaviour)
+        behaviour = _behaviour(spec)
+        return cls(spec.kind, where, params.names(spec, "order"), behaviour)
 
     def links(self, node: str) -> frozenset[Link]:
         """The links that are treated, if the one node that is meant is ``node``."""
@@ -82,28 +90,58 @@ class Treatment:
 
     def words(self, node: str, leader: str | None) -> str:
         """``n3 50±20 ms``, ``all links 12 % lost``."""
-        behaviour = self.behaviour
-        if behaviour.loss:
-            how = f"{behaviour.loss:.0%} lost".replace("%", " %")
-        else:
-            delay, jitter = behaviour.delay_ns, behaviour.jitter_ns
-            how = f"{delay // MILLISECOND}±{jitter // MILLISECOND} ms"
+        how = _words(self.kind, self.behaviour)
         who = "all links" if self.where == "all" else node
         one_way = "what it sends" if self.where == "one-way" else ""
         return f"{who} {how}" + bracket(one_way, leader_words(leader))
 
 
+def _behaviour(spec: FaultSpec) -> LinkBehaviour:
+    match spec.kind:
+        case "slow":
+            return LinkBehaviour(
+                delay_ns=params.whole(spec, "delay_ms") * MILLISECOND,
+                jitter_ns=params.whole(spec, "jitter_ms") * MILLISECOND,
+            )
+        case "rate":
+            return LinkBehaviour(bytes_per_s=params.whole(spec, "kbit_per_s") * 125)
+        case "duplicate":
+            late_ns = params.whole(spec, "late_ms") * MILLISECOND
+            return LinkBehaviour(duplicate=params.whole(spec, "percent") / 100, late_ns=late_ns)
+        case "reorder":
+            late_ns = params.whole(spec, "late_ms") * MILLISECOND
+            return LinkBehaviour(reorder=params.whole(spec, "percent") / 100, late_ns=late_ns)
+        case "corrupt":
+            return LinkBehaviour(corrupt=params.whole(spec, "percent") / 100)
+        case _:
+            return LinkBehaviour(loss=params.whole(spec, "percent") / 100)
+
+
+def _words(kind: str, behaviour: LinkBehaviour) -> str:
+    """``50±20 ms``, ``12 % lost``, ``64 kbit/s``."""
+    match kind:
+        case "slow":
+            delay, jitter = behaviour.delay_ns, behaviour.jitter_ns
+            return f"{delay // MILLISECOND}±{jitter // MILLISECOND} ms"
+        case "rate":
+            return f"{behaviour.bytes_per_s // 125} kbit/s"
+        case "duplicate" | "reorder":
+            share = behaviour.duplicate or behaviour.reorder
+            late = behaviour.late_ns // MILLISECOND
+            return f"{round(share * 100)} % {COUNTERS[kind]}, {late} ms later"
+        case _:
+            share = behaviour.corrupt or behaviour.loss
+            return f"{round(share * 100)} % {COUNTERS[kind]}"
+
+
 class _Shaped:
-    """What slow and lossy links have in common: the choice of links, and counters before."""
+    """What all treated links have in common: the choice of links, and counters before."""
 
-    which: int
-    """Which of the two counters of a link tells of it: packets delayed (0), packets lost (1)."""
-
-    def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
+    def __init__(self, treatment: Treatment) -> None:
         self._treatment = treatment
-        self._holds = holds
+        self._counter = COUNTERS[treatment.kind]
         self._links: frozenset[Link] = frozenset()
-        self._before: Mapping[Link, tuple[int, int]] = {}
+        self._before: Mapping[Link, LinkCounts] = {}
 
     async def begin(self, context: FaultContext) -> Resolved:
         """Shapes links that pass something, and sees to it that something met the shaping.
@@ -126,6 +164,10 @@ class _Shaped:
         if treatment.where == "leader":
             data["leader"] = leader
         return Resolved(treatment.words(node, leader), data)
+
+    def _claims(self, context: FaultContext) -> Holds[Link]:
+        """Who counts in the same counter."""
+        return context.claims.of(self._counter)
 
     async def _choose(self, context: FaultContext, deadline: float) -> tuple[str, str | None]:
         """(the node, the leader if it was meant): the first one that is not cut off.
@@ -154,7 +196,7 @@ class _Shaped:
         self._before = await network.shaped()
         # From here on there is something to undo, whatever becomes of the call.
         self._links = links
-        self._holds.take(context.id, links)
+        self._claims(context).take(context.id, links)
         await network.shape(context.id, dict.fromkeys(sorted(links), self._treatment.behaviour))
         await self._try_out(network)
 
@@ -166,11 +208,11 @@ class _Shaped:
 
     async def _withdraw(self, context: FaultContext) -> None:
         await context.cluster.network.shape(context.id, {})
-        self._holds.release(context.id)
+        self._claims(context).release(context.id)
 
-    def _counted(self, after: Mapping[Link, tuple[int, int]]) -> int:
+    def _counted(self, after: Mapping[Link, LinkCounts]) -> int:
         """Packets delayed or lost on the treated links since the beginning."""
-        return _counted(self._before, after, self._links, self.which)
+        return _counted(self._before, after, self._links, self._counter)
 
     async def _quiet(self, context: FaultContext) -> bool:
         """Nothing is delayed or lost any more on links that no other fault of ours treats.
@@ -178,7 +220,7 @@ class _Shaped:
         As many packets are sent as make it all but impossible that chance spares them all.
         """
         network = context.cluster.network
-        free = self._links - self._holds.of_others(context.id)
+        free = self._links - self._claims(context).of_others(context.id)
         before, open_links, sent = await network.shaped(), free, 0
         while open_links and sent < ENOUGH:
             passed = await network.probe(tuple(sorted(open_links)), 0.3)
@@ -186,17 +228,18 @@ class _Shaped:
             # Those that are cut by another fault now would only cost time.
             open_links = frozenset(link for link in open_links if passed.get(link))
         after = await network.shaped()
-        free -= self._holds.of_others(context.id)
-        return _counted(before, after, free, self.which) == 0
+        free -= self._claims(context).of_others(context.id)
+        return _counted(before, after, free, self._counter) == 0
+
+
+NONE = LinkCounts()
 
 
 class SlowFault(_Shaped):
     """Delay and jitter on links."""
 
-    which = 0
-
-    def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
-        super().__init__(treatment, holds)
+    def __init__(self, treatment: Treatment) -> None:
+        super().__init__(treatment)
         self._trips: Trips = {}
         self._slow_trips: Trips = {}
 
@@ -221,8 +264,11 @@ class SlowFault(_Shaped):
         pairs = {link: (self._trips[link], trip) for link, trip in trips.items()}
         # A host that is busy makes some trips long by itself, before as well as now.
         quick = [link for link, (_, trip) in pairs.items() if trip < self._extra(link) // 3]
-        if not any(now - before >= self._extra(link) // 3 for link, (before, now) in pairs.items()):
-            quick = sorted(pairs)
+        # Nor does one tell anything that another fault had made longer before than this one could.
+        fair = {link: pair for link, pair in pairs.items() if pair[0] < self._extra(link)}
+        grown = [now - before >= self._extra(link) // 3 for link, (before, now) in fair.items()]
+        if fair and not any(grown):
+            quick = sorted(fair)
         figures: dict[str, Value] = {
             "delayed": delayed,
             "round_trips_ms": tuple(
@@ -270,51 +316,51 @@ class SlowFault(_Shaped):
         return Proof(False, "packets are still delayed")
 
     def _touched(self, context: FaultContext) -> frozenset[Link]:
-        """Links that another fault of ours has slowed since, in one direction or the other."""
-        others = self._holds.of_others(context.id)
+        """Links that another fault slows, in one direction or the other."""
+        others = self._claims(context).of_others(context.id)
+        others |= context.claims.of(COUNTERS["rate"]).of_others(context.id)
         return others | frozenset(link[::-1] for link in others)
 
 
-class LossFault(_Shaped):
-    """Links that lose packets at random."""
+class CountedFault(_Shaped):
+    """Links that lose, double, reorder or damage packets at random, or let only so many pass."""
 
-    which = 1
-
-    def __init__(self, treatment: Treatment, holds: Holds[Link]) -> None:
-        super().__init__(treatment, holds)
+    def __init__(self, treatment: Treatment) -> None:
+        super().__init__(treatment)
         self._bursts = 0
 
     async def _try_out(self, network: NetworkControl) -> None:
-        """Probes until one is lost: on a quiet link chance may spare all that the system sends."""
+        """Probes until one is met: on a quiet link chance may spare all that the system sends."""
         self._bursts = 0
         while self._bursts < BURSTS and not self._counted(await network.shaped()):
             await network.probe(tuple(sorted(self._links)), 0.2)
             self._bursts += 1
 
     async def prove(self, context: FaultContext) -> Proof:
-        """Packets were lost."""
+        """Packets were treated so."""
+        what = self._counter
         if not self._links:
-            return Proof(False, "nothing was lossy")
-        lost = self._counted(await context.cluster.network.shaped())
+            return Proof(False, f"no link was chosen, nothing was {what}")
+        count = self._counted(await context.cluster.network.shaped())
         figures: dict[str, Value] = {
-            "lost": lost,
+            what: count,
             "links": len(self._links),
             "bursts": self._bursts,
         }
-        if not lost:
-            return Proof(False, "no packet was lost", figures)
-        return Proof(True, f"{lost} packets lost", figures)
+        if not count:
+            return Proof(False, f"no packet was {what}", figures)
+        return Proof(True, f"{count} packets {what}", figures)
 
     async def end(self, context: FaultContext) -> Proof:
-        """Withdraws the loss; healed when nothing is lost of what is sent."""
+        """Withdraws it; healed when nothing of what is sent is treated so."""
         if not self._links:
-            return Proof(True, "nothing had been lossy")
+            return Proof(True, f"nothing had been {self._counter}")
         await self._withdraw(context)
 
         # The first look may still count what was under way.
         if await self._quiet(context) or await self._quiet(context):
-            return Proof(True, "no packet is lost any more")
-        return Proof(False, "packets are still lost")
+            return Proof(True, f"no packet is {self._counter} any more")
+        return Proof(False, f"packets are still {self._counter}")
 
 
 async def _round_trips(network: NetworkControl, links: frozenset[Link]) -> Trips:
@@ -333,13 +379,16 @@ async def _round_trips(network: NetworkControl, links: frozenset[Link]) -> Trips
 
 
 def _counted(
-    before: Mapping[Link, tuple[int, int]],
-    after: Mapping[Link, tuple[int, int]],
+    before: Mapping[Link, LinkCounts],
+    after: Mapping[Link, LinkCounts],
     links: Iterable[Link],
-    which: int,
+    counter: str,
 ) -> int:
-    none = (0, 0)
-    return sum(after.get(link, none)[which] - before.get(link, none)[which] for link in links)
+    def count(counts: Mapping[Link, LinkCounts], link: Link) -> int:
+        number: int = getattr(counts.get(link, NONE), counter)
+        return number
+
+    return sum(count(after, link) - count(before, link) for link in links)
 
 
 def _ms(nanoseconds: int) -> float:

@@ -7,116 +7,18 @@ as it was seen to stand still.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from harness.core.cluster import PowerControl, ProcessControl, ProcessState
-from harness.core.errors import EnvironmentFailure, UsageError
-from harness.core.faults import FaultSpec, Proof
+from harness.core.errors import EnvironmentFailure
+from harness.core.faults import Proof
 from harness.core.protocols import FaultContext, Resolved
-from harness.core.values import Value, freeze
-from nemesis import params
-from nemesis.holds import Holds
-from nemesis.roles import LEADER_WAIT_S, ask_leader, bracket, choose, count_of, leader_words
+from harness.core.values import freeze
+from nemesis.aims import DOWN, PAUSED, Aim, one_by_one, pick, resolved
 from nemesis.waiting import first_words, on_all, until
 
-VICTIM_WAIT_S = LEADER_WAIT_S
-"""How long a fault waits for a server that it can hit: others may be down for another fault."""
 HEAL_LIMIT_S = 10.0
 SIGNAL_LIMIT_S = 2.0
-
-WHO: Mapping[str, str] = {
-    "one": "one node, whichever",
-    "leader": "the leader",
-    "minority": "as many as can fail without harm",
-    "majority": "so many that the rest cannot go on",
-    "all": "every node",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """Whom a planned fault means, and the drawn order in which nodes are taken.
-
-    ``gap_ms`` lies between one node's heal and the next one's.
-    """
-
-    who: str
-    order: tuple[str, ...]
-    gap_ms: int = 0
-
-    @classmethod
-    def read(cls, spec: FaultSpec) -> Aim:
-        """From a plan.
-
-        Raises:
-            UsageError: not parameters of a kill or a pause.
-        """
-        who = params.text(spec, "who")
-        if who not in WHO:
-            raise UsageError(f"fault {spec.kind}: unknown role {who!r} (known: {', '.join(WHO)})")
-        return cls(who, params.names(spec, "order"), params.whole(spec, "gap_ms"))
-
-    def words(self, nodes: Iterable[str], signal: str, leader: str | None) -> str:
-        """``n4 SIGKILL (leader was n4)``."""
-        hit = tuple(nodes)
-        many = self.who if self.who not in ("one", "leader") else ""
-        if many and len(hit) < count_of(self.who, len(self.order)):
-            many += ": no more could be hit"
-        return f"{' '.join(hit)} {signal}" + bracket(many, leader_words(leader))
-
-
-async def _pick(
-    context: FaultContext, aim: Aim, states: frozenset[str], taken: Holds[str]
-) -> tuple[tuple[str, ...], str | None]:
-    """(the nodes to hit, the leader if it was meant and is one of them).
-
-    Waits while no server is in one of ``states`` or, if the leader is meant, while nobody leads.
-
-    Raises:
-        EnvironmentFailure: no server could be hit in time.
-    """
-    processes = context.cluster.processes
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + VICTIM_WAIT_S
-    attempt = 0
-    while True:
-        leader = await ask_leader(context, attempt) if aim.who == "leader" else None
-        held = taken.of_others(context.id)
-        able = {
-            node
-            for node in aim.order
-            if node not in held and (await processes.state(node)).state in states
-        }
-        late = loop.time() >= deadline
-        if able and (aim.who != "leader" or leader in able or late):
-            chosen = choose(aim.who, aim.order, leader, able)
-            return chosen, leader if leader in chosen else None
-        if late:
-            raise EnvironmentFailure(f"no server is {' or '.join(sorted(states))}")
-        await asyncio.sleep(0.1)
-        attempt += 1
-
-
-def _data(aim: Aim, nodes: Iterable[str], leader: str | None) -> dict[str, Value]:
-    data: dict[str, Value] = {"who": aim.who, "nodes": tuple(nodes)}
-    if aim.who == "leader":
-        data["leader"] = leader
-    return data
-
-
-async def _one_by_one(
-    nodes: Sequence[str], gap_ms: int, act: Callable[[str], Awaitable[None]]
-) -> dict[str, BaseException]:
-    """Acts on each node, with a gap in between; an error on one does not spare the others."""
-    failed: dict[str, BaseException] = {}
-    for place, node in enumerate(nodes):
-        if place and gap_ms:
-            await asyncio.sleep(gap_ms / 1000)
-        failed |= await on_all(act, (node,))
-    return failed
 
 
 class KillFault:
@@ -124,20 +26,18 @@ class KillFault:
 
     signal = "SIGKILL"
 
-    def __init__(self, aim: Aim, holds: Holds[str]) -> None:
+    def __init__(self, aim: Aim) -> None:
         self._aim = aim
-        self._holds = holds
         self._before: dict[str, ProcessState] = {}
         self._killed: set[str] = set()
 
     async def begin(self, context: FaultContext) -> Resolved:
         """Kills servers that run or are paused."""
         states = frozenset({"running", "stopped"})
-        nodes, leader = await _pick(context, self._aim, states, self._holds)
+        nodes, leader = await pick(context, self._aim, states, DOWN)
         processes = context.cluster.processes
         for node in nodes:
             self._before[node] = await processes.state(node)
-        self._holds.take(context.id, nodes)
         failed = await on_all(partial(self._hit, processes), nodes)
         if failed:
             raise EnvironmentFailure(f"not killed: {first_words(failed)}")
@@ -146,7 +46,7 @@ class KillFault:
                 raise EnvironmentFailure(f"not killed: {node} still runs")
             self._killed.add(node)
         words = self._aim.words(nodes, self.signal, leader)
-        return Resolved(words, _data(self._aim, nodes, leader))
+        return Resolved(words, resolved(self._aim, nodes, leader))
 
     async def _hit(self, processes: ProcessControl, node: str) -> None:
         await processes.kill(node)
@@ -166,17 +66,17 @@ class KillFault:
         processes = context.cluster.processes
 
         async def start(node: str) -> None:
-            self._holds.release(context.id, (node,))
-            if node not in self._holds.of_others(context.id):
+            context.claims.of(DOWN).release(context.id, (node,))
+            if node not in context.claims.of(DOWN).of_others(context.id):
                 await processes.start(node)
 
-        failed = await _one_by_one(tuple(self._before), self._aim.gap_ms, start)
-        self._holds.release(context.id)
+        failed = await one_by_one(tuple(self._before), self._aim.gap_ms, start)
+        context.claims.of(DOWN).release(context.id)
         now: dict[str, ProcessState] = {}
 
         async def running() -> bool:
             now.update({node: await processes.state(node) for node in self._before})
-            held = self._holds.of_others(context.id)
+            held = context.claims.of(DOWN).of_others(context.id)
             return all(node in held or self._is_back(node, state) for node, state in now.items())
 
         back = await until(running, HEAL_LIMIT_S)
@@ -201,8 +101,8 @@ class PowerFault(KillFault):
 
     signal = "power lost"
 
-    def __init__(self, aim: Aim, holds: Holds[str]) -> None:
-        super().__init__(aim, holds)
+    def __init__(self, aim: Aim) -> None:
+        super().__init__(aim)
         self._lost: dict[str, int] = {}
 
     async def _hit(self, processes: ProcessControl, node: str) -> None:
@@ -221,9 +121,8 @@ class PowerFault(KillFault):
 class PauseFault:
     """SIGSTOP to some servers, and SIGCONT."""
 
-    def __init__(self, aim: Aim, holds: Holds[str]) -> None:
+    def __init__(self, aim: Aim) -> None:
         self._aim = aim
-        self._holds = holds
         self._targets: tuple[str, ...] = ()
         self._stopped: dict[str, int | None] = {}
 
@@ -232,19 +131,18 @@ class PauseFault:
         leader: str | None = None
         for _ in range(3):
             states = frozenset({"running"})
-            nodes, leader = await _pick(context, self._aim, states, self._holds)
+            nodes, leader = await pick(context, self._aim, states, PAUSED)
             await self._stop(context, nodes)
             if self._stopped:
                 break
         else:
             raise EnvironmentFailure("every server that was to be paused was killed at once")
         words = self._aim.words(self._stopped, "SIGSTOP", leader)
-        return Resolved(words, _data(self._aim, self._stopped, leader))
+        return Resolved(words, resolved(self._aim, self._stopped, leader))
 
     async def _stop(self, context: FaultContext, nodes: tuple[str, ...]) -> None:
         processes = context.cluster.processes
         self._targets = tuple(dict.fromkeys((*self._targets, *nodes)))
-        self._holds.take(context.id, nodes)
         failed = await on_all(processes.pause, nodes)
         for node in nodes:
             if not await until(partial(self._is_down, context, node), SIGNAL_LIMIT_S):
@@ -286,17 +184,17 @@ class PauseFault:
         processes = context.cluster.processes
 
         async def resume(node: str) -> None:
-            self._holds.release(context.id, (node,))
-            if node not in self._holds.of_others(context.id):
+            context.claims.of(PAUSED).release(context.id, (node,))
+            if node not in context.claims.of(PAUSED).of_others(context.id):
                 await processes.resume(node)
 
-        failed = await _one_by_one(self._targets, self._aim.gap_ms, resume)
-        self._holds.release(context.id)
+        failed = await one_by_one(self._targets, self._aim.gap_ms, resume)
+        context.claims.of(PAUSED).release(context.id)
         now: dict[str, str] = {}
 
         async def awake() -> bool:
             now.update({node: (await processes.state(node)).state for node in self._targets})
-            held = self._holds.of_others(context.id)
+            held = context.claims.of(PAUSED).of_others(context.id)
             return all(node in held or state != "stopped" for node, state in now.items())
 
         if await until(awake, HEAL_LIMIT_S):
