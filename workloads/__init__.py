@@ -12,5 +12,6 @@ INSIDE = (
     "leader-completeness",
     "state-machine-safety",
     "monotonic-state",
+    "pre-vote",
 )
 """Checks of what the nodes do inside, the same whatever clients do: every workload names them."""

@@ -24,6 +24,7 @@ class Append:
     name = "append"
     model: str | None = "kv-append"
     checkers: tuple[str, ...] = ("append", "linearizable", *INSIDE)
+    functions = frozenset({"read", "append"})
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -25,6 +25,7 @@ class Counter:
     name = "counter"
     model: str | None = None
     checkers: tuple[str, ...] = ("counter", *INSIDE)
+    functions = frozenset({"read", "increment"})
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

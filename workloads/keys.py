@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.operations import Call
+from harness.core.values import Value
 
 GROUP = 5
 """Threads that share a key: enough to disagree, few enough to be judged quickly."""
@@ -65,6 +66,12 @@ class Keys:
         key.left -= 1
         return key
 
+    def retire(self, name: Value) -> None:
+        """A live key of this name is used no more."""
+        for key in self._live:
+            if key.name == name:
+                key.left = 0
+
     def _make(self, group: int) -> Key:
         self._made += 1
         return Key(f"k{self._made}", self._streams[group].randint(*self.life))
@@ -81,21 +88,25 @@ class Keys:
         """All other keys, group by group."""
         return tuple(name for gone in self.retired for name in gone[: -(RECENT - 1)])
 
+    def sample(self) -> tuple[str, ...]:
+        """At most :data:`LOOKS` of the older keys, evenly over the run."""
+        older = self.older()
+        return older[:: -(-len(older) // LOOKS)] if older else ()
 
-def final_reads(keys: Keys, nodes: Sequence[str]) -> tuple[tuple[str | None, Call], ...]:
+
+def read(name: str) -> Call:
+    """The usual look at a key."""
+    return Call("read", name)
+
+
+def final_reads(
+    keys: Keys, nodes: Sequence[str], look: Callable[[str], Call] = read
+) -> tuple[tuple[str | None, Call], ...]:
     """Older keys once each, nodes in turn; then the recent ones at every node."""
-    older = keys.older()
-    chosen = older[:: -(-len(older) // LOOKS)] if older else ()
     return (
-        *((nodes[place % len(nodes)], Call("read", name)) for place, name in enumerate(chosen)),
-        *_everywhere(keys.recent(), nodes),
+        *((nodes[place % len(nodes)], look(name)) for place, name in enumerate(keys.sample())),
+        *((node, look(name)) for name in keys.recent() for node in nodes),
     )
-
-
-def _everywhere(names: Sequence[str], nodes: Sequence[str]) -> Iterator[tuple[str, Call]]:
-    for name in names:
-        for node in nodes:
-            yield node, Call("read", name)
 
 
 def is_reader(thread: int, nodes: int) -> bool:

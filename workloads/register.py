@@ -33,6 +33,7 @@ class Register:
     name = "register"
     model: str | None = "cas-register"
     checkers: tuple[str, ...] = ("linearizable", *INSIDE)
+    functions = frozenset({"read", "write", "cas"})
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

@@ -26,6 +26,7 @@ class GrowSet:
     name = "set"
     model: str | None = None
     checkers: tuple[str, ...] = ("set", *INSIDE)
+    functions = frozenset({"read", "add"})
 
     def __init__(self, rng: random.Random, options: WorkloadOptions) -> None:
         self._nodes = options.nodes

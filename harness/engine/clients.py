@@ -15,6 +15,7 @@ from harness.core.cluster import Cluster
 from harness.core.operations import Call, Completion, Outcome
 from harness.core.protocols import Client, Target, Workload
 from harness.engine.journal import Journal
+from harness.engine.patience import Patience
 
 FAILURE_PAUSE_S = 0.05
 """After a definite failure that came back at once: keeps a dead node from flooding the history."""
@@ -82,6 +83,7 @@ class Worker:
         """
         process = self.thread
         client: Client | None = None
+        patience = Patience(self.timeout_s + GRACE_S)
         try:
             while not stopped():
                 now_s = self.journal.now() / 1e9
@@ -98,7 +100,7 @@ class Worker:
                 if client is None:
                     client = self.target.client(self.cluster, self.node, process)
                 completion = await perform(
-                    self.journal, client, process, self.node, call, self.timeout_s
+                    self.journal, client, process, self.node, call, self.timeout_s, patience
                 )
                 self.workload.ended(call, completion)
                 if completion.outcome is Outcome.INFO:
@@ -107,22 +109,34 @@ class Worker:
                 elif completion.outcome is Outcome.FAIL:
                     await asyncio.sleep(FAILURE_PAUSE_S)
         finally:
+            patience.close()
             if client is not None:
                 await client.close()
 
 
 async def perform(
-    journal: Journal, client: Client, process: int, node: str | None, call: Call, timeout_s: float
+    journal: Journal,
+    client: Client,
+    process: int,
+    node: str | None,
+    call: Call,
+    timeout_s: float,
+    patience: Patience,
 ) -> Completion:
     """One recorded operation. Whatever ends the waiting, the call has a completion afterwards."""
+    patience.begin()
     index = journal.invoke(process, node, call)
     try:
-        async with asyncio.timeout(timeout_s + GRACE_S):
-            completion = await client.invoke(call, timeout_s)
-    except TimeoutError:
-        completion = Completion(Outcome.INFO, error="timed out")
+        completion = await client.invoke(call, timeout_s)
     except BaseException as error:
-        journal.complete(index, Completion(Outcome.INFO, error=f"{type(error).__name__}: {error}"))
+        patience.end()
+        mine = isinstance(error, asyncio.CancelledError) and patience.was_it()
+        words = "timed out" if mine else f"{type(error).__name__}: {error}"
+        completion = Completion(Outcome.INFO, error=words)
+        journal.complete(index, completion)
+        if mine:
+            return completion
         raise
     journal.complete(index, completion)
+    patience.end()
     return completion

@@ -12,15 +12,18 @@ from typing import Protocol
 from harness.core.cluster import Cluster, Provision, Runtime
 from harness.core.errors import EnvironmentFailure, NodeFailure
 from harness.core.events import Subscriber
-from harness.core.plan import Plan
-from harness.core.protocols import HasLeader, Nemesis, Target, Workload
+from harness.core.plan import FIRST_FINAL, Plan
+from harness.core.protocols import HasLeader, Nemesis, Target, Workload, capability_of
 from harness.core.verdict import Anomaly, CheckResult, Verdict
-from harness.engine.clients import Pace, Pacing, Worker, perform
+from harness.engine.clients import GRACE_S, Pace, Pacing, Worker, perform
 from harness.engine.finish import to_the_end
 from harness.engine.injection import Injector
 from harness.engine.journal import Journal, Recorder
-from harness.engine.scripts import FIRST_FINAL, Scripted
+from harness.engine.patience import Patience
+from harness.engine.scripts import Scripted
 
+ON_DISKS = frozenset({"disk", "power", "io"})
+"""Capabilities for which nodes need disks of the harness's own."""
 READY_LIMIT_S = 30.0
 SAMPLE_PERIOD_S = 0.5
 WATCH_PERIOD_S = 0.1
@@ -83,7 +86,13 @@ async def conduct(
     journal = Journal(recorder, subscribers)
     journal.phase("set-up")
     request = Provision(
-        run_id, plan.nodes, folder, plan.spec.firewall, parts.target, plan.spec.seed
+        run_id,
+        plan.nodes,
+        folder,
+        plan.spec.firewall,
+        parts.target,
+        plan.spec.seed,
+        disks=not ON_DISKS.isdisjoint(_capabilities(plan, parts)),
     )
     async with parts.runtime.provision(request) as cluster:
         for words in cluster.notes:
@@ -92,14 +101,14 @@ async def conduct(
         injector = Injector(cluster, parts.target, parts.nemeses, journal)
         journal.begin_load()
         outcome.origin_ns = journal.origin_ns
-        journal.phase("load")
+        journal.phase("warm-up" if plan.schedule else "load")
         sampler = asyncio.create_task(_sample(cluster, parts.target, journal), name="sampler")
         try:
             try:
                 await _load(plan, parts, cluster, injector, journal, watch)
             finally:
                 journal.abandon("the run ended before the answer")
-            outcome.liveness = await _recover(plan, parts, cluster, journal)
+            outcome.liveness = await _recover(plan, parts, cluster, journal, injector)
             await _final_reads(plan, parts, cluster, journal)
         finally:
             sampler.cancel()
@@ -109,6 +118,12 @@ async def conduct(
             journal.phase("tear-down")
             await to_the_end(_stop(cluster))
     return outcome
+
+
+def _capabilities(plan: Plan, parts: Parts) -> Iterator[str]:
+    for name in plan.spec.nemeses:
+        family, _, narrowing = name.partition(":")
+        yield capability_of(parts.nemeses[family], narrowing)
 
 
 async def _start(cluster: Cluster, target: Target) -> None:
@@ -221,8 +236,14 @@ async def _sample(cluster: Cluster, target: Target, journal: Journal) -> None:
         await asyncio.sleep(SAMPLE_PERIOD_S)
 
 
-async def _recover(plan: Plan, parts: Parts, cluster: Cluster, journal: Journal) -> CheckResult:
-    """Waits until the healed cluster serves again: a verdict of its own."""
+async def _recover(
+    plan: Plan, parts: Parts, cluster: Cluster, journal: Journal, injector: Injector
+) -> CheckResult:
+    """Waits until the healed cluster serves again: a verdict of its own.
+
+    What a cluster owes is owed when it was healed: while a fault is still in force, that it does
+    not serve says nothing.
+    """
     journal.phase("recovery")
     limit_s = plan.spec.recovery_timeout_s
     healed_ns = journal.now()
@@ -231,6 +252,13 @@ async def _recover(plan: Plan, parts: Parts, cluster: Cluster, journal: Journal)
         await _all_alive(cluster)
     except NodeFailure as failure:
         words = str(failure).splitlines()[0]
+        sick = [record.id for record in injector.records.values() if not record.healed.holds]
+        if sick:
+            return CheckResult(
+                checker="liveness",
+                verdict=Verdict.UNKNOWN,
+                reason=f"not serving, but {' '.join(sick)} could not be healed: {words}",
+            )
         anomaly = Anomaly(
             kind="no progress after the heal",
             sentence=f"Every fault was healed, but the cluster does not serve: {words}",
@@ -263,15 +291,17 @@ async def _final_reads(plan: Plan, parts: Parts, cluster: Cluster, journal: Jour
     timeout_s = plan.spec.operation_timeout_s
     # Numbers no load process ever had: threads count in strides of the concurrency from 0.
     process = FIRST_FINAL
+    patience = Patience(timeout_s + GRACE_S)
     for node, call in parts.workload.final():
         at = node or plan.nodes[process % len(plan.nodes)]
         client = parts.target.client(cluster, at, process)
         try:
-            completion = await perform(journal, client, process, at, call, timeout_s)
+            completion = await perform(journal, client, process, at, call, timeout_s, patience)
         finally:
             await client.close()
         parts.workload.ended(call, completion)
         process += 1
+    patience.close()
 
 
 async def _stop(cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from harness.core.claims import Claims
 from harness.core.cluster import Cluster
 from harness.core.errors import HarnessError
 from harness.core.faults import FaultRecord, FaultStep, Proof
@@ -22,9 +23,11 @@ from harness.core.protocols import Fault, FaultContext, Nemesis, Resolved, Targe
 from harness.engine.finish import to_the_end
 from harness.engine.journal import Journal
 
-BEGIN_LIMIT_S = 15.0
-PROVE_LIMIT_S = 10.0
-END_LIMIT_S = 30.0
+BEGIN_LIMIT_S = 60.0
+PROVE_LIMIT_S = 30.0
+END_LIMIT_S = 60.0
+"""Faults have bounds of their own, which are shorter: they say what they waited for. Most wait for
+faults of other families, which hold what they need (a leader, a server that runs)."""
 
 _NOT_YET = Proof(False, "not asked yet")
 
@@ -48,10 +51,12 @@ class Injector:
         self._target = target
         self._nemeses = nemeses
         self._journal = journal
+        self._claims = Claims()
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stop = asyncio.Event()
         self.records: dict[str, FaultRecord] = {}
         self.done = False
+        self._begun = False
 
     def stop(self) -> None:
         """No fault begins any more; those in force are proven and healed now."""
@@ -65,6 +70,8 @@ class Injector:
                     group.create_task(self._in_turn(step), name=step.id)
         finally:
             self.done = True
+            if self._begun:
+                self._journal.phase("heal")
 
     async def _in_turn(self, step: FaultStep) -> None:
         await self._pause((step.at_ns - self._journal.now()) / 1e9)
@@ -79,7 +86,7 @@ class Injector:
 
     async def _step(self, step: FaultStep) -> None:
         fault = self._nemeses[step.fault.kind].fault(step.fault)
-        context = FaultContext(self._cluster, self._target, step.id)
+        context = FaultContext(self._cluster, self._target, step.id, self._claims)
         record = FaultRecord(
             id=step.id,
             kind=step.fault.kind,
@@ -115,6 +122,9 @@ class Injector:
                 words=resolved.words,
                 resolved=resolved.data,
             )
+        if record.began_ns is not None and not self._begun:
+            self._begun = True
+            self._journal.phase("faults")
         self.records[record.id] = record
         self._journal.fault(record)
         return record

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from harness.core.operations import Call, Completion, History, Operation
-from harness.core.plan import Plan, Script, ScriptedCall
+from harness.core.plan import FIRST_FINAL, Plan, Script, ScriptedCall
 from harness.core.protocols import Workload
-
-FIRST_FINAL = 1_000_000
-"""Process numbers from here on are of the reads after the last heal."""
 
 
 def script_of(plan: Plan, history: History) -> Script:
@@ -95,11 +92,14 @@ class Scripted:
     name: str = field(init=False)
     model: str | None = field(init=False)
     checkers: tuple[str, ...] = field(init=False)
+    functions: frozenset[str] = field(init=False)
     _left: dict[int, deque[ScriptedCall]] = field(init=False)
 
     def __post_init__(self) -> None:
         like = self.like
         self.name, self.model, self.checkers = like.name, like.model, like.checkers
+        called = (call for _, call in self.script.final)
+        self.functions = frozenset(it.f for it in (*(it.call for it in self.script.calls), *called))
         left: defaultdict[int, deque[ScriptedCall]] = defaultdict(deque)
         for item in self.script.calls:
             left[item.thread].append(item)
