@@ -85,6 +85,19 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind, localns={"Value": _AnyValue})
 
 
+@cache
+def _as_they_are(kind: type) -> dict[str, frozenset[type]]:
+    """By field: the types of data that are a value of it without being looked at further."""
+
+    def plain(hint: Any) -> frozenset[type]:
+        union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+        parts = typing.get_args(hint) if union else (hint,)
+        scalars = all(part in (int, str, bool, float, types.NoneType) for part in parts)
+        return frozenset(parts) if scalars else frozenset()
+
+    return {name: plain(hint) for name, hint in _hints(kind).items()}
+
+
 def _dataclass(kind: Any, data: object, where: str) -> Any:
     if not isinstance(data, dict):
         raise FormatError(f"{where}: expected an object, found {_name(data)}")
@@ -93,8 +106,11 @@ def _dataclass(kind: Any, data: object, where: str) -> Any:
     if unknown:
         raise FormatError(f"{where}: unknown field {unknown[0]!r} (known: {', '.join(hints)})")
     values = {}
+    quick = _as_they_are(kind)
     for field in dataclasses.fields(kind):
-        if field.name in data:
+        if type(data.get(field.name)) in quick[field.name] and field.name in data:
+            values[field.name] = data[field.name]
+        elif field.name in data:
             spot = f"{where}: {field.name}" if ": " not in where else f"{where}.{field.name}"
             values[field.name] = _as(hints[field.name], data[field.name], spot)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:

@@ -186,7 +186,7 @@ def _entry(text: Text, form: Map, index: int) -> Entry | None:
         return text.trouble(form.at, words)
 
     process = form.get("process")
-    if isinstance(process, Keyword):
+    if isinstance(process, Keyword) or process == "nemesis":
         return None
     if type(process) is not int:
         raise trouble(f"expected :process with a number, found {_brief(process)}")
@@ -258,11 +258,25 @@ def _map(operation: Operation, kind: str, value: Value) -> str:
 
 # -- Jepsen's log -------------------------------------------------------------------------------
 
-_LINE = re.compile(r"INFO\s+jepsen\.util\s+-\s+(\S+)\s+:(\S+)\s+:(\S+)(?:\s+(\S.*?))?\s*")
+_WHEN = r"(?:\d{4}-\d\d-\d\d[ T]\S+\s+)?"
+"""Some loggers begin with the time of day."""
+LOGGED = re.compile(rf"{_WHEN}(?:INFO|WARN|ERROR|DEBUG)\s".encode())
+"""The beginning of a log."""
+_LINE = re.compile(
+    rf"{_WHEN}INFO\s+(?:\[[^\]]*\]\s+)?jepsen\.util(?:\s+-|:)"
+    r"\s+(\S+)\s+:(\S+)\s+:(\S+)(?:\s+(\S.*?))?\s*"
+)
+_OTHERS = re.compile(
+    rf"{_WHEN}(?:INFO|WARN|ERROR|DEBUG)\s+(?:\[[^\]]*\]\s+)?(?!jepsen\.util\b)[\w.$-]+(?:\s+-|:)\s.*"
+)
+"""What other parts of a program log beside the history."""
 
 
 def read_jepsen_log(text: Text) -> History:
     """Lines of ``INFO  jepsen.util - 3 :invoke :write 1``, blanks or tabs between the words.
+
+    Newer logs have the time of day before it, and ``[worker 0] jepsen.util:`` instead of the dash;
+    lines of other loggers are skipped.
 
     Raises:
         FormatError: damaged; the message has path, line and column.
@@ -296,6 +310,8 @@ def _log_entry(text: Text, line: str, start: int, index: int) -> Entry | None:
     if not line.strip():
         return None
     match = _LINE.fullmatch(line.strip())
+    if match is None and _OTHERS.fullmatch(line.strip()):
+        return None
     if match is None:
         raise trouble("expected a line of INFO jepsen.util - 3 :invoke :write 1")
     process, kind, f, told = match.groups()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.columns import kept
 from harness.core.errors import FormatError, UsageError
 from harness.core.operations import History
+from harness.native import COMPILED
 from harness.store.edn import Text
-from harness.store.foreign import read_edn, read_jepsen_log
+from harness.store.foreign import LOGGED, read_edn, read_jepsen_log
 from harness.store.jsonl import Header, read_columns, read_jsonl
 
 FORMATS = ("auto", "jsonl", "edn", "jepsen-log", "porcupine-kv")
@@ -38,7 +41,7 @@ def read_history(path: Path, format: str = "auto") -> Recorded:
         if columns is not None:
             return Recorded("jsonl", *columns)
     try:
-        raw = path.read_bytes()
+        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     known = recognise(raw, str(path)) if format == "auto" else format
@@ -47,8 +50,12 @@ def read_history(path: Path, format: str = "auto") -> Recorded:
         return Recorded(known, header, history)
     text = Text(_decoded(raw, str(path)), str(path))
     if known == "jepsen-log":
-        return Recorded(known, Header(), read_jepsen_log(text))
-    return Recorded(known, Header(), read_edn(text, porcupine=known == "porcupine-kv"))
+        history = read_jepsen_log(text)
+    else:
+        history = read_edn(text, porcupine=known == "porcupine-kv")
+    if COMPILED is not None:
+        history = kept(history, COMPILED.Table)
+    return Recorded(known, Header(), history)
 
 
 _BLANK = re.compile(rb"(?:[\s,]+|;[^\n]*)*")
@@ -66,7 +73,7 @@ def recognise(raw: bytes, path: str) -> str:
     first = raw[start:].partition(b"\n")[0].strip()
     if not first:
         return "jepsen-log" if not raw.strip() else "edn"
-    if first.startswith(b"INFO"):
+    if LOGGED.match(first):
         return "jepsen-log"
     if re.match(rb"\{\s*\"", first):
         return "jsonl"

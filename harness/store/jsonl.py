@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
@@ -16,7 +16,6 @@ from harness.core.columns import AllOperations, Columns
 from harness.core.errors import FormatError
 from harness.core.operations import (
     Call,
-    Complete,
     Event,
     History,
     Invoke,
@@ -24,11 +23,13 @@ from harness.core.operations import (
     Outcome,
     operation,
 )
-from harness.core.values import freeze, thaw
+from harness.core.values import Value, freeze, thaw
 from harness.native import COMPILED
 
 FORMAT = "quorum-harness-history"
 VERSION = 1
+HELD = 1 << 16
+"""Bytes that wait, at most, before they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +92,48 @@ _Line: TypeAlias = _Called | _Ended | _Failed | _Unknown
 _OUTCOMES = {_Ended: Outcome.OK, _Failed: Outcome.FAIL, _Unknown: Outcome.INFO}
 
 
+class _CalledLine(msgspec.Struct, omit_defaults=True, gc=False):
+    """A call as it is written: in this order, without what is null."""
+
+    index: int
+    type: str
+    process: int
+    time: int
+    f: str
+    key: Any = None
+    value: Any = None
+    node: str | None = None
+
+
+class _EndedLine(msgspec.Struct, omit_defaults=True, gc=False):
+    """A completion, the same way."""
+
+    index: int
+    type: str
+    of: int
+    process: int
+    time: int
+    f: str
+    key: Any = None
+    value: Any = None
+    error: str | None = None
+    node: str | None = None
+    position: int | None = None
+
+
 class HistoryWriter:
     """Appends events to a file, each with one ``write`` call, so that a crash cuts one line.
+
+    ``held`` lets lines wait for each other: for runs that can be made again to the byte.
 
     Raises:
         OSError: the file cannot be made, or the disk is full.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, *, held: bool = False) -> None:
         self._encoder = msgspec.json.Encoder()
         self._open: dict[int, Invoke] = {}
-        self._file = path.open("wb", buffering=0)
+        self._file: BinaryIO = path.open("wb", buffering=HELD if held else 0)
         first = _HeaderLine(
             format=FORMAT,
             version=VERSION,
@@ -118,36 +150,36 @@ class HistoryWriter:
         Raises:
             KeyError: a completion of a call that was not written or has ended.
         """
-        match event:
-            case Invoke(index, process, node, at_ns, call):
-                self._open[index] = event
-                line: dict[str, object] = {
-                    "index": index,
-                    "type": "invoke",
-                    "process": process,
-                    "time": at_ns,
-                    "f": call.f,
-                    "key": thaw(call.key),
-                    "value": thaw(call.value),
-                    "node": node,
-                }
-            case Complete(index, of, at_ns, completion):
-                invoke = self._open.pop(of)
-                line = {
-                    "index": index,
-                    "type": completion.outcome.value,
-                    "of": of,
-                    "process": invoke.process,
-                    "time": at_ns,
-                    "f": invoke.call.f,
-                    "key": thaw(invoke.call.key),
-                    "value": thaw(completion.value),
-                    "error": completion.error,
-                    "node": completion.node or invoke.node,
-                    "position": completion.position,
-                }
-        known = {name: item for name, item in line.items() if item is not None}
-        self._file.write(self._encoder.encode(known) + b"\n")
+        if isinstance(event, Invoke):
+            self._open[event.index] = event
+            call = event.call
+            line: _CalledLine | _EndedLine = _CalledLine(
+                event.index,
+                "invoke",
+                event.process,
+                event.at_ns,
+                call.f,
+                _plain(call.key),
+                _plain(call.value),
+                event.node,
+            )
+        else:
+            invoke, completion = self._open.pop(event.of), event.completion
+            call = invoke.call
+            line = _EndedLine(
+                event.index,
+                completion.outcome.value,
+                event.of,
+                invoke.process,
+                event.at_ns,
+                call.f,
+                _plain(call.key),
+                _plain(completion.value),
+                completion.error,
+                completion.node or invoke.node,
+                completion.position,
+            )
+        self._file.write(self._encoder.encode(line) + b"\n")
 
     def close(self) -> None:
         """Idempotent."""
@@ -328,6 +360,10 @@ def _unended(index: int, call: _Called, start: int) -> Operation:
 
 def _value(data: Any) -> Any:
     return data if data.__class__ in _SCALARS else freeze(data)
+
+
+def _plain(value: Value) -> object:
+    return value if value.__class__ in _SCALARS else thaw(value)
 
 
 def _times(lines: list[_Line], warnings: list[str]) -> Sequence[int] | None:

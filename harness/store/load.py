@@ -11,7 +11,7 @@ from harness.core.faults import FaultRecord
 from harness.core.operations import History
 from harness.core.plan import Plan
 from harness.core.protocols import Evidence
-from harness.core.run import Ending, RunRecord
+from harness.core.run import Ending, PhaseSpan, RunRecord
 from harness.core.verdict import ExitCode
 from harness.store.codec import decode, parse
 from harness.store.jsonl import Header, read_jsonl
@@ -82,6 +82,7 @@ def load_run(folder: Path) -> RunRecord:
         logs=_logs(folder),
         noticed=meta.noticed,
         digest=judgement.digest if judgement else "",
+        phases=_phases(meta, duration_ns),
     )
 
 
@@ -226,6 +227,16 @@ def _load_phase(meta: Meta, duration_ns: int) -> tuple[int, int]:
     """The load began at run time zero; it ended with the phase after it."""
     after = [phase.at_ns for phase in meta.phases if phase.name in ("recovery", "tear-down")]
     return (0, min(after, default=duration_ns))
+
+
+def _phases(meta: Meta, duration_ns: int) -> tuple[PhaseSpan, ...]:
+    """Each ends where the next begins; the last, if the run was cut off, with what is known."""
+    ends = [*(phase.at_ns for phase in meta.phases[1:]), duration_ns]
+    return tuple(
+        PhaseSpan(phase.name, phase.at_ns, max(phase.at_ns, end))
+        for phase, end in zip(meta.phases, ends, strict=False)
+        if phase.name != "tear-down"
+    )
 
 
 def _clocks(

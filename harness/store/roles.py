@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.core.faults import FaultRecord
 from harness.core.protocols import NodeStatus
 from harness.core.run import RoleSpan
-from harness.core.traces import TraceDamage, TraceLine, read_trace
+from harness.core.traces import TraceLine, read_around
 
 DOWN = "down"
 
@@ -31,8 +31,8 @@ def roles_from_traces(
     spans: list[RoleSpan] = []
     for node, path in traces.items():
         lines: list[TraceLine] = []
-        with suppress(TraceDamage, OSError):
-            lines.extend(read_trace(path))
+        with suppress(OSError):
+            lines.extend(read_around(path, ("boot", "role")))
         changes = list(_changes(lines, origin_ns, kills(node, faults)))
         spans += _spans(node, changes, end_ns)
     return tuple(spans)

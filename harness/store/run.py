@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.core.clock import here
+import msgspec
+
+from harness.core.clock import HOST, here
 from harness.core.errors import EnvironmentFailure
 from harness.core.faults import FaultRecord
 from harness.core.operations import Event
@@ -54,6 +56,8 @@ class RunFolder:
     _faults: BinaryIO | None = None
     _samples: BinaryIO | None = None
     _nodes: tuple[str, ...] = field(default=())
+    _made_ns: int = field(default_factory=lambda: here().monotonic_ns())
+    _early: tuple[Phase, ...] = ()
 
     @classmethod
     def create(cls, out: Path, spec: RunSpec, now: datetime | None = None) -> RunFolder:
@@ -87,15 +91,26 @@ class RunFolder:
     def begin(self, origin_ns: int, model: str | None = None, checkers: Sequence[str] = ()) -> None:
         """Run time zero: ``origin_ns`` is CLOCK_MONOTONIC there. Opens the files that grow."""
         names = tuple(checkers)
-        self._update(replace(self.meta, origin_monotonic_ns=origin_ns, model=model, checkers=names))
-        began = datetime.fromtimestamp(here().wall_ns() // 1_000_000_000, UTC)
+        before = tuple(Phase(it.name, it.at_ns + self._made_ns - origin_ns) for it in self._early)
+        self._update(
+            replace(
+                self.meta,
+                origin_monotonic_ns=origin_ns,
+                model=model,
+                checkers=names,
+                phases=before,
+            )
+        )
+        clock = here()
+        began = datetime.fromtimestamp(clock.wall_ns() // 1_000_000_000, UTC)
         header = Header(
             origin_monotonic_ns=origin_ns,
             started_utc=began.isoformat(timespec="seconds"),
             model=model,
             nodes=self._nodes,
         )
-        self._history = HistoryWriter(self.path / HISTORY, header)
+        # Where time is a run's own, nobody reads along, and what a crash takes can be had again.
+        self._history = HistoryWriter(self.path / HISTORY, header, held=clock is not HOST)
         self._faults = _grow(self.path / FAULTS)
         self._samples = _grow(self.path / SAMPLES)
 
@@ -117,10 +132,14 @@ class RunFolder:
         if self._samples is None:
             raise RuntimeError("a sample before the run's clock began: call begin first")
         line = SampleLine(at_ns, here().wall_ns(), tuple(statuses.values()))
-        self._samples.write(to_json(line))
+        # Nothing but numbers and words in it: no need of what to_json knows of values.
+        self._samples.write(msgspec.json.encode(line) + b"\n")
 
     def phase(self, at_ns: int, name: str) -> None:
-        """A phase began."""
+        """A phase began; before run time zero is known, it is told from the folder's making."""
+        if self.meta.origin_monotonic_ns is None:
+            at_ns = here().monotonic_ns() - self._made_ns
+            self._early = (*self._early, Phase(name, at_ns))
         self._update(replace(self.meta, phases=(*self.meta.phases, Phase(name, at_ns))))
 
     def note(self, words: str) -> None:
