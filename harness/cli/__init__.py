@@ -11,6 +11,7 @@ import traceback
 
 import click
 
+import harness.compiled  # before anything that is compiled  # noqa: F401
 from harness import __version__
 from harness.cli.check import check_command
 from harness.cli.clean import clean_command

@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness import compiled
 from harness.check import native
 from harness.cli import registry
+from harness.core.protocols import HasNeeds, Nemesis, programs_of
 from harness.core.verdict import ExitCode
+from harness.runtime import programs
 
 TOOLS = {
     "nft": "cuts links in one atomic change (Debian: apt-get install nftables)",
@@ -51,14 +54,28 @@ def findings() -> Iterator[Finding]:
         for family, nemesis in nemeses.items():
             lacks = runtime.lacks(nemesis.capability)
             yield Finding(f"  {name}: {family}", lacks is None, lacks or "works here")
+            for narrowing, capability in _needs(nemesis):
+                alone = runtime.lacks(capability)
+                if alone != lacks:
+                    what = f"  {name}: {family}:{narrowing}"
+                    yield Finding(what, alone is None, alone or "works here")
         left = runtime.leftovers()
         if left:
             yield Finding(f"  {name}: left over", False, f"{', '.join(left)}: run `harness clean`")
+    for name in registry.found("targets"):
+        for program in programs_of(registry.load("targets", name)):
+            missing = programs.missing(program)
+            told = f"{program.name} {programs.version(program) or ''}".strip()
+            words = missing or f"{told} ({programs.find(program)})"
+            yield Finding(f"target {name}", None if missing else True, words)
     without = native.available()
     words = (
         "native: compiled, and used by default" if without is None else f"python; native {without}"
     )
     yield Finding("checker's engine", True if without is None else None, words)
+    slow = compiled.MISSING
+    words = "compiled, and used by default" if slow is None else f"python; compiled: {slow}"
+    yield Finding("simulation", True if slow is None else None, words)
     for tool, purpose in TOOLS.items():
         path = shutil.which(tool)
         yield Finding(f"tool {tool}", True if path else None, path or f"not here: {purpose}")
@@ -70,6 +87,11 @@ def findings() -> Iterator[Finding]:
         True if faketime else None,
         faketime or "not here: clock faults of systems that are not ours (apt-get install it)",
     )
+
+
+def _needs(nemesis: Nemesis) -> Iterable[tuple[str, str]]:
+    """Narrowings that need something else than their family, and what."""
+    return nemesis.needs.items() if isinstance(nemesis, HasNeeds) else ()
 
 
 @click.command("doctor")

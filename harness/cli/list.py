@@ -13,6 +13,7 @@ from rich.text import Text
 from harness.check.catalogue import MODELS, strangers
 from harness.cli import registry
 from harness.core.errors import HarnessError
+from harness.core.protocols import HasChoices
 from harness.core.verdict import ExitCode
 from harness.store import is_run_folder, load_ending
 from reports.glyphs import glyphs_for
@@ -29,6 +30,14 @@ def _first_line(thing: object) -> str:
 def _classes(kind: str) -> Iterator[Row]:
     for name in registry.found(kind):
         yield name, _first_line(registry.load(kind, name))
+
+
+def _targets() -> Iterator[Row]:
+    for name in registry.found("targets"):
+        kind = registry.load("targets", name)
+        yield name, _first_line(kind)
+        for option, values in (kind.choices if isinstance(kind, HasChoices) else {}).items():
+            yield f"  --option {option}=…", f"{' or '.join(values)} (default {values[0]})"
 
 
 def _nemeses() -> Iterator[Row]:
@@ -84,7 +93,7 @@ def _runs(out: Path) -> Iterator[Row]:
 
 
 KINDS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
-    "targets": ("systems under test (--target)", lambda _: _classes("targets")),
+    "targets": ("systems under test (--target)", lambda _: _targets()),
     "workloads": ("what clients do (--workload)", lambda _: _classes("workloads")),
     "nemeses": ("faults (--nemesis)", lambda _: _nemeses()),
     "runtimes": ("where nodes live (--runtime)", lambda _: _runtimes()),

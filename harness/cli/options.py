@@ -90,8 +90,17 @@ def read_config(
         name = known.get(key.replace("_", "-"))
         if name is None:
             raise UsageError(f"{path}: unknown key {key!r} (there are: {', '.join(sorted(known))})")
-        if isinstance(value, list) and key != "bug":
+        if isinstance(value, list) and key not in ("bug", "option"):
             value = ",".join(str(item) for item in value)
         defaults[name] = value
     context.default_map = defaults
     return path
+
+
+intensity = click.option(
+    "--intensity",
+    type=click.Choice(["calm", "normal", "brutal"]),
+    default="normal",
+    show_default=True,
+    help="How fast faults follow each other.",
+)

@@ -6,6 +6,7 @@ in the engine, refers to any of them by a static import.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -36,8 +37,12 @@ def found(kind: str) -> dict[str, EntryPoint]:
     return dict(sorted(points.items()))
 
 
+@cache
 def load(kind: str, name: str) -> Any:
     """The class behind a name. Any: only the caller knows which protocol it asked for.
+
+    Looked up once: reading the metadata of all that is installed takes as long as a short
+    simulated run.
 
     Raises:
         UsageError: no such name; the message lists those there are.

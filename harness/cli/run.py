@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from harness.cli.many import run_many
-from harness.cli.options import Milliseconds, Time, read_config
+from harness.cli.options import Milliseconds, Time, intensity, read_config
+from harness.cli.planning import with_all
 from harness.cli.session import run_once
 from harness.cli.swarm import swarm
 from harness.cli.trial import is_simulated, prepare
@@ -32,7 +33,7 @@ from reports.annotations import emit
     default="partition",
     show_default=True,
     help="Faults, joined by commas, all in one run (partition,kill); narrowed (partition:leader); "
-    "or none.",
+    "all: whatever works here; or none.",
 )
 @click.option(
     "--runtime",
@@ -40,6 +41,7 @@ from reports.annotations import emit
     show_default=True,
     help="Where nodes live: auto, docker, netns, sim.",
 )
+@intensity
 @click.option("--nodes", type=click.IntRange(1, 9), default=5, show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 500), default=10, show_default=True)
 @click.option(
@@ -60,14 +62,41 @@ from reports.annotations import emit
     show_default=True,
     help="After the last heal the cluster must serve again within this.",
 )
+@click.option(
+    "--min-operations",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="With fewer that succeed, a run is inadequate.",
+)
+@click.option(
+    "--min-ok-during",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same during each fault (an operation counts where it is called).",
+)
+@click.option(
+    "--min-ok-after",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="The same after the last heal.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Decides every choice. Default: a new one.")
 @click.option("--bug", multiple=True, help="Start the reference cluster with a seeded bug.")
 @click.option(
     "--election-timeout",
     type=Milliseconds(),
-    default="100,300",
-    show_default=True,
-    help="A range in ms, or one number for each node (100,150,200).",
+    default=(),
+    help="A range in ms, or one number for each node (100,150,200). Default: the target's own.",
+)
+@click.option(
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="One of the target's own options (harness list targets).",
 )
 @click.option(
     "--firewall",
@@ -109,15 +138,20 @@ def run_command(
     workload: str,
     nemesis: str,
     runtime: str,
+    intensity: str,
     nodes: int,
     concurrency: int,
     rate: float,
     time_limit: float,
     operation_timeout: float,
     recovery_timeout: float,
+    min_operations: int,
+    min_ok_during: int,
+    min_ok_after: int,
     seed: int | None,
     bug: tuple[str, ...],
     election_timeout: tuple[int, ...],
+    options: tuple[str, ...],
     firewall: str,
     out: Path,
     keep_going: bool,
@@ -128,7 +162,7 @@ def run_command(
     """Start a cluster, drive it, hurt it, and judge what it promised."""
     if time_limit <= 0:
         raise UsageError("--time-limit must be more than 0")
-    if len(election_timeout) not in (2, nodes):
+    if election_timeout and len(election_timeout) not in (2, nodes):
         raise UsageError(
             f"--election-timeout takes a range (two numbers) or a number for each of {nodes} nodes"
         )
@@ -139,18 +173,24 @@ def run_command(
         nemeses=() if names == ("none",) else names,
         runtime=runtime,
         nodes=nodes,
+        intensity=intensity,
         concurrency=concurrency,
         rate=rate,
         time_limit_s=time_limit,
         operation_timeout_s=operation_timeout,
         recovery_timeout_s=recovery_timeout,
+        min_operations=min_operations,
+        min_ok_during=min_ok_during,
+        min_ok_after=min_ok_after,
         seed=seed if seed is not None else secrets.randbelow(10**7),
         bugs=bug,
         firewall=firewall,
         election_timeout_ms=election_timeout,
         keep_going=keep_going,
+        options=options,
     )
     # Whatever was typed is checked before anything is started or written.
+    spec = with_all(spec)
     _, parts = prepare(spec)
     specs = [replace(spec, seed=spec.seed + number) for number in range(test_count)]
     if swarming:

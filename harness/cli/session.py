@@ -40,6 +40,7 @@ from harness.core.run import RunRecord
 from harness.core.simulation import BringsLoop
 from harness.core.verdict import CheckResult
 from harness.engine import Outcome, Parts, conduct
+from harness.runtime.disks import LISTING
 from harness.store.digest import digest
 from harness.store.layout import HISTORY
 from harness.store.load import load_evidence, load_run
@@ -56,11 +57,12 @@ class FolderRecorder:
 
     folder: RunFolder
     workload: Workload
+    checkers: Sequence[str]
     watch: Follower | Inline | None = None
 
     def begin(self, origin_ns: int) -> None:
         """Run time zero."""
-        self.folder.begin(origin_ns, self.workload.model, self.workload.checkers)
+        self.folder.begin(origin_ns, self.workload.model, self.checkers)
 
     def event(self, event: Event) -> None:
         """A call or a completion."""
@@ -100,11 +102,13 @@ def run_quietly(
     """Runs ``plan`` and judges it, without a report; only these ``checkers``, if they are given."""
     folder = RunFolder.create(out, plan.spec)
     folder.save_plan(plan)
+    # A plan of an older version does not name them.
+    planned = plan.checkers or parts.workload.checkers
     try:
         told(RunStarted(plan, folder.path))
-        outcome, trouble = _conduct(plan, parts, folder, told)
+        outcome, trouble = _conduct(plan, parts, folder, told, planned)
         tidy_homes(folder.nodes)
-        names = parts.workload.checkers if checkers is None else checkers
+        names = planned if checkers is None else checkers
         record = _judge(names, folder, outcome, trouble, told)
         folder.save_ending(record.ending, record.results, record.digest)
     finally:
@@ -113,7 +117,7 @@ def run_quietly(
 
 
 def _conduct(
-    plan: Plan, parts: Parts, folder: RunFolder, told: Subscriber
+    plan: Plan, parts: Parts, folder: RunFolder, told: Subscriber, checkers: Sequence[str]
 ) -> tuple[Outcome, BaseException | None]:
     """Runs the engine; what ended it early comes back as the second part."""
     outcome = Outcome()
@@ -128,15 +132,18 @@ def _conduct(
                 folder.noticed(noticed)
 
     async def run() -> None:
-        # SIGTERM means what Ctrl-C means: heal, clean up, save.
+        # SIGTERM means what Ctrl-C means: heal, clean up, save. Both only ever cancel: asyncio's own
+        # answer to a second Ctrl-C is an exception wherever we happen to be, and that may be in the
+        # middle of the cleaning up.
         task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        assert task is not None
+        for number in heeded:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         watch = _watch(plan, parts.workload, folder)
         await conduct(
             plan,
             parts,
-            FolderRecorder(folder, parts.workload, watch),
+            FolderRecorder(folder, parts.workload, checkers, watch),
             folder.nodes,
             run_id=secrets.token_hex(4),
             subscribers=(keep, told),
@@ -145,6 +152,9 @@ def _conduct(
         )
 
     trouble: BaseException | None = None
+    # Who ignores Ctrl-C, as the processes of many runs do, has its reasons.
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    heeded = (signal.SIGTERM, signal.SIGINT) if usual else (signal.SIGTERM,)
     try:
         own = parts.runtime.new_loop if isinstance(parts.runtime, BringsLoop) else None
         with asyncio.Runner(loop_factory=own) as runner:
@@ -154,6 +164,9 @@ def _conduct(
     except Exception as error:
         trouble = error
         (folder.path / "crash.txt").write_text(traceback.format_exc())
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     folder.finish(outcome.duration_ns)
     return outcome, trouble
 
@@ -196,9 +209,10 @@ def _judge(
 def tidy_homes(nodes: Path) -> None:
     """Keeps logs and traces of each node's home; lists the rest in files.txt and removes it."""
     for home in sorted(nodes.iterdir()):
-        listing = []
+        on_disk = home / LISTING
+        listing = on_disk.read_text().splitlines() if on_disk.is_file() else []
         for path in sorted(home.rglob("*")):
-            if path.is_file():
+            if path.is_file() and path != on_disk:
                 listing.append(f"{path.stat().st_size:>12}  {path.relative_to(home)}")
         (home / "files.txt").write_text("\n".join(listing) + "\n")
         for path in home.iterdir():

@@ -65,6 +65,7 @@ class Trials:
     """Runs candidates, each with a few seeds where one run is like the next.
 
     Attributes:
+        most: runs that may be made; 0 for as many as there is time for.
         tried: runs that were made.
         odd: candidates that could not even be prepared, or broke the harness.
     """
@@ -73,6 +74,7 @@ class Trials:
     scratch: Path
     until: float
     each: int = TRIALS
+    most: int = 0
     tried: int = 0
     odd: int = 0
     interrupted: bool = field(default=False)
@@ -84,7 +86,7 @@ class Trials:
             Enough: no more trials.
         """
         for number in range(self.each):
-            if time.monotonic() > self.until:
+            if time.monotonic() > self.until or 0 < self.most <= self.tried:
                 raise Enough
             spec = replace(plan.spec, seed=plan.spec.seed + number)
             failure = self._once(replace(plan, spec=spec))
@@ -120,9 +122,18 @@ class Trials:
     show_default=True,
     help="Runs of each candidate until it counts as one that does not fail.",
 )
+@click.option(
+    "--runs",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="At most so many in all, however fast the machine is; 0: as many as there is time for.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The last line is one JSON object.")
-def shrink_command(run: Path, limit_s: float, trials: int, out: Path, as_json: bool) -> int:
+def shrink_command(
+    run: Path, limit_s: float, trials: int, runs: int, out: Path, as_json: bool
+) -> int:
     """Make the failing RUN (its folder) small: fewer faults, clients, calls, nodes, less time.
 
     What is left fails in the same way; it is a run of its own, and its steps are few enough to
@@ -136,7 +147,7 @@ def shrink_command(run: Path, limit_s: float, trials: int, out: Path, as_json: b
     say(f"shrinking {path_words(run)}: {sought.checker}, {sought.kind}; {_size(first)}")
     began = time.monotonic()
     with TemporaryDirectory(prefix="harness-") as scratch:
-        trying = Trials(sought, Path(scratch), began + limit_s, trials)
+        trying = Trials(sought, Path(scratch), began + limit_s, trials, runs)
         least = _search(first, trying, began)
         if least is first and simulated and not trying.interrupted:
             _must_fail_here(first, trying)
@@ -201,7 +212,7 @@ def _must_fail_here(first: Failure, trying: Trials) -> None:
     Raises:
         UsageError: it does not.
     """
-    trying.until = float("inf")
+    trying.until, trying.most = float("inf"), 0
     if trying(first.plan) is None:
         raise UsageError("the run does not fail here any more: `harness replay` says why")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.check.checkers import CHECKERS, TRACED
 from harness.cli import planning
 from harness.cli.session import run_quietly
 from harness.core.errors import HarnessError
@@ -32,7 +33,7 @@ def prepare(spec: RunSpec) -> tuple[Plan, Parts]:
     # A schedule that cannot be made is told before a machine that lacks something.
     planning.make_schedule(spec, nemeses)
     picked = planning.pick_runtime(spec.runtime)
-    plan = planning.make_plan(spec, picked, nemeses)
+    plan = planning.make_plan(spec, picked, nemeses, target)
     return plan, planning.make_parts(spec, picked, nemeses, target)
 
 
@@ -47,7 +48,7 @@ def parts_of(plan: Plan) -> Parts:
     target = planning.make_target(spec)
     nemeses = planning.make_nemeses(spec.nemeses)
     picked = planning.pick_runtime(plan.runtime)
-    planning.can_do(picked, nemeses)
+    planning.can_do(picked, nemeses, target, spec.nemeses)
     parts = planning.make_parts(spec, picked, nemeses, target)
     if plan.script is not None:
         parts = replace(parts, workload=Scripted(plan.script, parts.workload))
@@ -88,6 +89,7 @@ def told(record: RunRecord, spec: RunSpec, wall_s: float) -> Tried:
         virtual_s=record.duration_ns / 1e9,
         wall_s=wall_s,
         digest=record.digest,
+        outside=any(name in CHECKERS and name not in TRACED for name in found_by(record)),
     )
 
 
@@ -103,11 +105,13 @@ class Attempt:
 
     def __call__(self, spec: RunSpec) -> Tried:
         """The run's figures. What cannot be prepared is a run that failed, not an error."""
-        began = time.perf_counter()
         with TemporaryDirectory(dir=self.scratch) as folder:
             try:
                 plan, parts = prepare(spec)
+                # A simulated run only computes: whatever else the machine does is not its own.
+                clock = time.process_time if is_simulated(parts) else time.perf_counter
+                began = clock()
                 record = run_quietly(plan, parts, Path(folder))
             except HarnessError as error:
                 return Tried(spec, error.exit_code.name.lower(), error.exit_code, str(error))
-            return told(record, spec, time.perf_counter() - began)
+            return told(record, spec, clock() - began)

@@ -7,7 +7,7 @@ nemeses are general: nothing in them, or in the checks, knows what it is looking
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,8 @@ import click
 
 from harness.cli.campaign import campaign
 from harness.cli.meter import Meter, say
-from harness.cli.options import Time
+from harness.cli.options import Time, intensity
+from harness.cli.planning import with_all
 from harness.cli.swarm import swarm
 from harness.cli.trial import Attempt, is_simulated, prepare
 from harness.core.errors import UsageError
@@ -29,10 +30,33 @@ from reports import scores
 from reports.words import counted, path_words
 from target.bugs import BUGS, UnknownBug, resolve
 
-MIXES = ("partition", "kill", "partition,kill,pause", "partition,kill,pause,clock,slow,loss")
 WORKLOADS = ("register", "set", "append", "counter")
 DRAWN = "drawn"
 """In place of a workload where each seed draws its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A way of testing: the nemeses, their intensity, and what each seed draws of the rest.
+
+    ``draws`` nothing; the ``rest`` (cluster size, rate, clients, time-outs, options, workload); or
+    ``all``, which is that and the part of the nemeses and their intensity.
+    """
+
+    nemeses: tuple[str, ...]
+    intensity: str = "normal"
+    draws: str = "rest"
+
+
+MIXES: Mapping[str, Mix] = {
+    "faults": Mix(("partition", "kill", "pause")),
+    "leaders": Mix(("churn", "partition", "kill"), "brutal"),
+    "messages": Mix(("churn", "duplicate", "reorder", "slow"), "brutal"),
+    "disks": Mix(("disk", "power", "kill"), "brutal"),
+    "members": Mix(("membership", "partition", "churn"), "brutal"),
+    "swarm": Mix(("all",), draws="all"),
+}
+"""None of them knows what it is looking for."""
 
 TITLE = "Track record on seeded bugs"
 
@@ -42,6 +66,7 @@ class Cell:
     """A bug (None: the control) under a mix and a workload, and the runs that this takes."""
 
     bug: str | None
+    mix: str
     nemeses: tuple[str, ...]
     workload: str
     specs: tuple[RunSpec, ...]
@@ -60,18 +85,29 @@ class Cell:
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="Of a cell.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option(
+    "--mix",
+    "names",
+    multiple=True,
+    type=click.Choice([*MIXES]),
+    help="A mix of nemeses by name, as often as there are; all, without --nemesis.",
+)
+@click.option(
     "--nemesis",
     "mixes",
     multiple=True,
-    default=MIXES,
-    show_default=True,
-    help="A mix, joined by commas; as often as there are.",
+    help="A mix of your own, joined by commas (with --intensity, --swarm), as often as wanted.",
 )
-@click.option("--workload", "workloads", multiple=True, default=WORKLOADS, show_default=True)
+@click.option(
+    "--workload",
+    "workloads",
+    multiple=True,
+    help="As often as there are; without it, what each seed draws, or the first four.",
+)
+@intensity
 @click.option("--nodes", type=click.IntRange(1, 9), default=5, show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 500), default=10, show_default=True)
 @click.option("--rate", type=click.FloatRange(0), default=100, show_default=True)
-@click.option("--time-limit", type=Time(), default="20", show_default=True, help="Of each load.")
+@click.option("--time-limit", type=Time(), default="10", show_default=True, help="Of each load.")
 @click.option(
     "--swarm",
     "swarming",
@@ -85,8 +121,10 @@ def zoo_command(
     runtime: str,
     seeds: int,
     seed: int,
+    names: tuple[str, ...],
     mixes: tuple[str, ...],
     workloads: tuple[str, ...],
+    intensity: str,
     nodes: int,
     concurrency: int,
     rate: float,
@@ -109,7 +147,8 @@ def zoo_command(
         seed=seed,
     )
     wanted = [] if control_only else _wanted(bugs)
-    cells = list(_cells(base, wanted, mixes, workloads, seeds, swarming=swarming))
+    chosen = _mixes(names, mixes, Mix((), intensity, "all" if swarming else "nothing"), runtime)
+    cells = list(_cells(base, wanted, chosen, workloads, seeds))
     # Whatever was typed is checked before anything is started or written.
     simulated = [is_simulated(prepare(cell.specs[0])[1]) for cell in cells]
     began = time.perf_counter()
@@ -137,28 +176,42 @@ def _wanted(names: Sequence[str]) -> list[str]:
     return [bug.name for bug in BUGS if bug.name in chosen]
 
 
+def _mixes(
+    names: Sequence[str], own: Sequence[str], like: Mix, runtime: str
+) -> Iterator[tuple[str, Mix]]:
+    """Mixes and what they are called. Those made up on the command line have no other name."""
+    if not names and not own:
+        # What the others need, real nodes have only in part, and a run there takes its time.
+        names = [*MIXES] if runtime == "sim" else ["faults"]
+    for name in names:
+        yield name, MIXES[name]
+    for text in own:
+        nemeses = tuple(name.strip() for name in text.split(",") if name.strip())
+        yield "", replace(like, nemeses=nemeses)
+
+
 def _cells(
     base: RunSpec,
     bugs: Sequence[str],
-    mixes: Sequence[str],
+    mixes: Iterable[tuple[str, Mix]],
     workloads: Sequence[str],
     seeds: int,
-    *,
-    swarming: bool,
 ) -> Iterator[Cell]:
     """The control first: a harness that cries wolf need not go on."""
+    mixes = tuple(mixes)
     for bug in (None, *bugs):
-        for mix in mixes:
-            names = tuple(name.strip() for name in mix.split(",") if name.strip())
-            nemeses = () if names == ("none",) else names
-            for workload in (DRAWN,) if swarming else workloads:
-                spec = replace(base, nemeses=nemeses, bugs=() if bug is None else (bug,))
+        for name, mix in mixes:
+            spec = replace(base, nemeses=mix.nemeses, intensity=mix.intensity)
+            spec = replace(with_all(spec), bugs=() if bug is None else (bug,))
+            spec = spec if spec.nemeses != ("none",) else replace(spec, nemeses=())
+            drawn = mix.draws != "nothing"
+            for workload in workloads or ((DRAWN,) if drawn else WORKLOADS):
                 specs = [replace(spec, seed=base.seed + number) for number in range(seeds)]
-                if swarming:
-                    specs = [swarm(item) for item in specs]
-                else:
+                if drawn:
+                    specs = [swarm(item, nemeses=mix.draws == "all") for item in specs]
+                if workload != DRAWN:
                     specs = [replace(item, workload=workload) for item in specs]
-                yield Cell(bug, nemeses, workload, tuple(specs))
+                yield Cell(bug, name, spec.nemeses, workload, tuple(specs))
 
 
 def _score(cells: Sequence[Cell], out: Path, jobs: int) -> tuple[list[Score], bool]:
@@ -185,9 +238,10 @@ def _score_of(cell: Cell, told: Iterator[Tried], meter: Meter) -> Score:
         if item.exit_code is ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         tried.append(item)
-        meter.step(f"{cell.bug or 'control'}  {','.join(cell.nemeses) or 'none'}  {cell.workload}")
+        mix = cell.mix or ",".join(cell.nemeses) or "none"
+        meter.step(f"{cell.bug or 'control'}  {mix}  {cell.workload}")
     runtime = cell.specs[0].runtime
-    return Score(cell.bug, cell.nemeses, cell.workload, runtime, tuple(tried))
+    return Score(cell.bug, cell.nemeses, cell.workload, runtime, tuple(tried), cell.mix)
 
 
 def _numbers() -> dict[str, str]:
@@ -211,6 +265,7 @@ def _tell(done: Sequence[Score], wanted: Sequence[str], wall_s: float, *, comple
     control = [item for score in done if score.bug is None for item in score.tried]
     cried = [item for item in control if item.exit_code is ExitCode.VIOLATION]
     found = {score.bug for score in done if score.bug is not None and score.share.found}
+    outside = {score.bug for score in done if score.bug is not None and score.from_outside.found}
     missed = [bug for bug in wanted if bug not in found]
     unsound = [item for score in done for item in score.unsound]
     runs = sum(len(score.tried) for score in done)
@@ -218,7 +273,7 @@ def _tell(done: Sequence[Score], wanted: Sequence[str], wall_s: float, *, comple
     say(f"control: {Share(len(cried), len(control))} runs cried wolf")
     if wanted:
         words = f"; not found: {', '.join(missed)}" if missed and complete else ""
-        say(f"bugs: {len(found)} of {len(wanted)} found{words}")
+        say(f"bugs: {len(found)} of {len(wanted)} found, {len(outside)} by clients alone{words}")
     if unsound:
         first = unsound[0]
         say(
