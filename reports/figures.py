@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from harness.core.operations import Operation, Outcome
 from harness.core.run import RunRecord
 from harness.core.units import SECOND
+from reports.responses import responses
 
 RAW_LIMIT = 100_000
 KEPT_LIMIT = 20_000
@@ -25,7 +26,8 @@ OUTCOMES = (Outcome.OK, Outcome.FAIL, Outcome.INFO)
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Answers between ``start`` and ``end``; quantiles (ns) are of the OK ones."""
+    """Answers between ``start`` and ``end``; quantiles (ns) are of the OK ones, each counted from
+    when it was due (:mod:`reports.responses`)."""
 
     start: int
     end: int
@@ -67,10 +69,10 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
     counts = [[0, 0, 0] for _ in range(max(1, end // width))]
     latencies: list[list[int]] = [[] for _ in counts]
     for item in operations:
-        if item.outcome is Outcome.OK and item.end is not None:
+        if _ok(item) and item.end is not None:
             place = min(item.end // width, len(counts) - 1)
             counts[place][0] += 1
-            latencies[place].append(item.end - item.start)
+            latencies[place] += responses(record.plan, item)
         elif item.outcome is Outcome.INFO or item.end is None:
             counts[min(item.start // width, len(counts) - 1)][2] += 1
         else:
@@ -84,6 +86,7 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
         until = end if number + 1 == len(counts) else (number + 1) * width
         buckets.append(Bucket(number * width, until, (kinds[0], kinds[1], kinds[2]), *quantiles))
     every.sort()
+    took = (item.end - item.start for item in operations if _ok(item) and item.end is not None)
     return Figures(
         width_ns=width,
         buckets=tuple(buckets),
@@ -92,8 +95,12 @@ def figures(record: RunRecord, at_ns: int | None, marked: frozenset[int]) -> Fig
         median=quantile(every, 0.5),
         p99=quantile(every, 0.99),
         slowest=every[-1] if every else None,
-        quickest=every[0] if every else None,
+        quickest=min(took, default=None),
     )
+
+
+def _ok(item: Operation) -> bool:
+    return item.outcome is Outcome.OK
 
 
 def bucket_width(duration_ns: int) -> int:

@@ -230,6 +230,9 @@ def _plot_sentences(report: Report, found: Figures) -> dict[str, str]:
             f"Median {show_ms(found.median)}, p99 {show_ms(found.p99)}, "
             f"slowest {show_ms(found.slowest)}, over the operations that succeeded."
         )
+        plan = report.record.plan
+        if plan is not None and plan.script is None and plan.spec.rate > 0:
+            latency += " Counted from when each was due; so are those that a client had to omit."
     rates = [sum(bucket.rate(kind) for kind in range(3)) for bucket in found.buckets]
     rate = "No answers."
     if rates:

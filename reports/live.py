@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.events import (
+    LOAD,
     FaultChanged,
     Noted,
     PhaseBegan,
@@ -127,7 +128,7 @@ def _headline(progress: Progress, glyphs: Glyphs) -> Text:
     text = Text(f" {clean(progress.phase):<11} ")
     text.append(full * filled, style="cyan")
     text.append(rest * (BAR - filled), style="dim")
-    if progress.phase == "load":
+    if progress.phase in LOAD:
         seconds = progress.at_ns / 1e9
         left = max(0.0, limit - seconds)
         text.append(f"  {seconds:.1f} / {limit:g} s  left {left:.0f} s")

@@ -59,16 +59,21 @@ BROKEN = {
 
 PROMISES = {
     "append": "every acknowledged element is in the list once, in one order for everybody",
+    "bank": "all accounts together always hold what they began with",
     "counter": "a read counts every acknowledged addition, and none that was never asked for",
     "leader-completeness": "what is committed never changes, and every later leader has it",
     "linearizable": "every operation takes effect at an instant between its call and its return",
+    "lock": "a lock has one holder at a time, and each a greater token than the one before",
     "liveness": "a healed cluster serves again",
     "log-matching": "logs with the same entry at an index are the same up to it",
     "majority-commit": "an acknowledged write is durable on a majority before it is acknowledged",
     "monotonic-state": "term, vote, commit index and state never go back",
+    "pre-vote": "no node begins a term that nobody consented to",
     "one-leader": "no term has two leaders",
+    "queue": "every acknowledged element comes out, once, and nothing that nobody put in",
     "set": "every acknowledged element is in every later read, and nothing that nobody added",
     "state-machine-safety": "all nodes that applied the same entries have the same state",
+    "unique-ids": "no id is given out twice",
 }
 """Checker → the promise it holds the system to, to complete "… promises that …"."""
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from harness.core.events import (
+    LOAD,
     Checked,
     FaultChanged,
     JudgedSoFar,
@@ -86,7 +87,7 @@ class Progress:
         """How much of the load's time has passed, 0 to 1."""
         if self.plan is None or self.phase == "set-up":
             return 0.0
-        if self.phase != "load":
+        if self.phase not in LOAD:
             return 1.0
         return min(1.0, max(0.0, self.at_ns / (self.plan.spec.time_limit_s * SECOND)))
 

@@ -11,7 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harness.core.trials import Score, Tried, cost_of_finding, time_to_violation
 from reports.words import spec_command
 
-HEADS = ("#", "defect", "nemesis", "workload", "found (95 %)", "by", "into the run", "wait", "seed")
+HEADS = (
+    *("#", "defect", "nemesis", "workload", "found (95 %)", "by", "by clients alone"),
+    *("into the run", "wait", "seed"),
+)
 
 
 def to_json(scores: Sequence[Score]) -> str:
@@ -26,6 +29,7 @@ def _cell(score: Score) -> dict[str, object]:
     first = score.first
     return {
         "bug": score.bug,
+        "mix": score.mix or None,
         "nemeses": list(score.nemeses),
         "workload": score.workload,
         "runtime": score.runtime,
@@ -33,6 +37,7 @@ def _cell(score: Score) -> dict[str, object]:
         "tried": score.share.tried,
         "interval": [round(low, 4), round(high, 4)],
         "found_by": score.found_by,
+        "found_by_clients_alone": score.from_outside.found,
         "median_run_s": _rounded(time_to_violation(score.tried)),
         "median_wait_s": _rounded(cost_of_finding(score.tried)),
         "unsound": [{"seed": it.spec.seed, "word": it.word} for it in score.unsound],
@@ -63,10 +68,11 @@ def row(score: Score, number: str) -> tuple[str, ...]:
     return (
         number,
         score.bug or "none (control)",
-        ",".join(score.nemeses) or "none",
+        score.mix or ",".join(score.nemeses) or "none",
         score.workload,
         f"{score.share}{unsound}",
         ", ".join(f"{name} {count}" for name, count in score.found_by.items()) or "–",
+        "–" if score.bug is None else f"{score.from_outside.found}/{score.from_outside.tried}",
         _seconds(time_to_violation(score.tried)),
         _seconds(cost_of_finding(score.tried)),
         "–" if first is None else str(first.spec.seed),

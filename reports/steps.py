@@ -39,7 +39,8 @@ def _setting(plan: Plan) -> str:
     spec = plan.spec
     bugs = f" with the seeded bug {', '.join(spec.bugs)}" if spec.bugs else ""
     clients = spec.concurrency if plan.script is None else len(plan.script.clients)
-    words = f"{spec.target}{bugs}: {counted(len(plan.nodes), 'node')}, "
+    options = f" with {', '.join(spec.options)}" if spec.options else ""
+    words = f"{spec.target}{options}{bugs}: {counted(len(plan.nodes), 'node')}, "
     return clean(f"{words}{counted(clients, 'client')}, seed {spec.seed}, {plan.runtime}")
 
 

@@ -148,7 +148,10 @@ def spec_command(spec: RunSpec) -> str:
     words += ["--nemesis", ",".join(spec.nemeses) or "none", "--runtime", spec.runtime]
     for bug in spec.bugs:
         words += ["--bug", bug]
+    for option in spec.options:
+        words += ["--option", option]
     optional = (
+        ("--intensity", spec.intensity, spec.intensity != usual.intensity),
         ("--nodes", str(spec.nodes), spec.nodes != usual.nodes),
         ("--concurrency", str(spec.concurrency), spec.concurrency != usual.concurrency),
         ("--rate", f"{spec.rate:g}", spec.rate != usual.rate),
@@ -163,6 +166,13 @@ def spec_command(spec: RunSpec) -> str:
             f"{spec.recovery_timeout_s:g}",
             spec.recovery_timeout_s != usual.recovery_timeout_s,
         ),
+        (
+            "--min-operations",
+            str(spec.min_operations),
+            spec.min_operations != usual.min_operations,
+        ),
+        ("--min-ok-during", str(spec.min_ok_during), spec.min_ok_during != usual.min_ok_during),
+        ("--min-ok-after", str(spec.min_ok_after), spec.min_ok_after != usual.min_ok_after),
         (
             "--election-timeout",
             ",".join(str(item) for item in spec.election_timeout_ms),
@@ -194,6 +204,7 @@ def options_line(plan: Plan) -> str:
         rate,
         f"{spec.time_limit_s:g} s",
     ]
+    parts += spec.options
     if spec.bugs:
         parts.append("seeded bug " + ",".join(spec.bugs))
     return clean(" · ".join(parts))
