@@ -1,0 +1,1 @@
+"""How long a cluster takes to come, to be cut, and to go."""

@@ -1,0 +1,1 @@
+"""Operations a second that the engine drives and records with one core."""

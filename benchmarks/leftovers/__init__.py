@@ -1,0 +1,1 @@
+"""What is left of runs that were ended at random moments."""
