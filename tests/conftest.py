@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
 import pytest
 
+# The tests are of Python as it is written; tests/sim/test_compiled.py holds what is compiled to it.
+os.environ.setdefault("QUORUM_NATIVE", "0")
+
+from harness import compiled
+
+TESTS = Path(__file__).parent
 CI = os.environ.get("CI") == "true"
 
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
@@ -23,3 +30,23 @@ def unavailable(reason: str) -> NoReturn:
     if CI:
         pytest.fail(f"required under CI: {reason}")
     pytest.skip(reason)
+
+
+REAL = {"docker", "netns", "browser", "kernel"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses real nodes, or looks at the machine as a whole, is for one process of the two.
+
+    It mostly waits, and two of it would see each other's containers. All else computes.
+    """
+    for item in items:
+        room = item.path.relative_to(TESTS).parts[0]
+        marks = {mark.name for mark in item.iter_markers()}
+        if room in ("browser", "cli", "conformance") or not REAL.isdisjoint(marks):
+            item.add_marker(pytest.mark.xdist_group("nodes"))
+
+
+def pytest_report_header() -> str:
+    """Which simulation these tests are of."""
+    return f"simulation: {'compiled' if compiled.MISSING is None else 'python'}"

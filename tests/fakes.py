@@ -10,14 +10,28 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
-import time
-from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-from harness.core.cluster import ClockSkew, Cluster, Link, LinkBehaviour, ProcessState, ServerSpec
+from harness.core.claims import Claims
+from harness.core.clock import here
+from harness.core.cluster import (
+    CLIENTS,
+    ClockSkew,
+    Cluster,
+    DiskCounts,
+    DiskTrouble,
+    Hits,
+    Limit,
+    Link,
+    LinkBehaviour,
+    LinkCounts,
+    ProcessState,
+    ServerSpec,
+)
 from harness.core.protocols import FaultContext, NodeStatus, Target
 
 T = TypeVar("T")
@@ -25,6 +39,7 @@ T = TypeVar("T")
 MOMENT_S = 0.002
 PACKETS_PER_S = 20.0
 TRIP_NS = 200_000
+EPOCH_NS = 1_700_000_000_000_000_000
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -53,6 +68,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def monotonic_ns(self) -> int:
+        return round(self._jumping.now * 1e9)
+
+    def wall_ns(self) -> int:
+        return EPOCH_NS + self.monotonic_ns()
+
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine in virtual time."""
@@ -80,6 +101,9 @@ class Faulty:
             raise OSError(f"{name} is broken")
 
 
+CHANCES = ("loss", "duplicate", "reorder", "corrupt")
+
+
 @dataclass
 class FakeNetwork(Faulty):
     """Links with wishes. Between all nodes some packets flow all the time, unless ``idle``."""
@@ -96,12 +120,13 @@ class FakeNetwork(Faulty):
     """Pass whatever is cut."""
     dead: set[Link] = field(default_factory=set)
     """Pass nothing, though nobody cut them."""
+    rejecting: set[str] = field(default_factory=set)
+    """Owners whose cuts are told."""
     cuts: dict[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     shapes: dict[str, Mapping[Link, LinkBehaviour]] = field(default_factory=dict)
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     _dropped: Counter[Link] = field(default_factory=Counter)
-    _delayed: Counter[Link] = field(default_factory=Counter)
-    _lost: Counter[Link] = field(default_factory=Counter)
+    _counts: dict[Link, LinkCounts] = field(default_factory=lambda: defaultdict(LinkCounts))
     _seen_at: float = 0.0
 
     def is_cut(self, link: Link) -> bool:
@@ -110,22 +135,28 @@ class FakeNetwork(Faulty):
         source, end = link
         return any(source in drops.get(end, ()) for drops in self.cuts.values())
 
+    def deaf_to_clients(self, node: str) -> bool:
+        return self.is_cut((CLIENTS, node))
+
     def behaviour(self, link: Link) -> LinkBehaviour:
         if self.deaf:
             return LinkBehaviour()
         all_ = [links[link] for links in self.shapes.values() if link in links]
-        kept = 1.0
-        for one in all_:
-            kept *= 1 - one.loss
         return LinkBehaviour(
-            sum(one.delay_ns for one in all_), sum(one.jitter_ns for one in all_), 1 - kept
+            sum(one.delay_ns for one in all_),
+            sum(one.jitter_ns for one in all_),
+            loss=_either(one.loss for one in all_),
+            duplicate=_either(one.duplicate for one in all_),
+            reorder=_either(one.reorder for one in all_),
+            corrupt=_either(one.corrupt for one in all_),
+            bytes_per_s=min((one.bytes_per_s for one in all_ if one.bytes_per_s), default=0),
         )
 
     def _flow(self) -> None:
         """What flowed since the last look."""
         elapsed, self._seen_at = _now() - self._seen_at, _now()
         if not self.idle:
-            for source in self.nodes:
+            for source in (CLIENTS, *self.nodes):
                 for end in self.nodes:
                     if source != end:
                         self._send((source, end), round(elapsed * PACKETS_PER_S))
@@ -137,14 +168,25 @@ class FakeNetwork(Faulty):
             return False
         behaviour, arrived = self.behaviour(link), True
         for _ in range(packets):
-            arrived = self.rng.random() >= behaviour.loss
-            self._lost[link] += not arrived
-            self._delayed[link] += arrived and behaviour.delay_ns > 0
+            hit = {kind: self.rng.random() < getattr(behaviour, kind) for kind in CHANCES}
+            arrived = not (hit["loss"] or hit["corrupt"])
+            so_far = self._counts[link]
+            self._counts[link] = LinkCounts(
+                so_far.delayed + (arrived and behaviour.delay_ns > 0),
+                so_far.lost + hit["loss"],
+                so_far.duplicated + hit["duplicate"],
+                so_far.reordered + hit["reorder"],
+                so_far.corrupted + hit["corrupt"],
+                so_far.limited + (behaviour.bytes_per_s > 0),
+            )
         return arrived and link not in self.dead
 
-    async def cut(self, owner: str, drops: Mapping[str, frozenset[str]]) -> None:
+    async def cut(
+        self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
+    ) -> None:
         await self.enter("cut")
         self._flow()
+        self.rejecting = {*self.rejecting, owner} if reject and drops else self.rejecting - {owner}
         _wish(self.cuts, owner, drops, self.sticky)
         await moment()
 
@@ -159,10 +201,10 @@ class FakeNetwork(Faulty):
         _wish(self.shapes, owner, links, self.sticky)
         await moment()
 
-    async def shaped(self) -> Mapping[Link, tuple[int, int]]:
+    async def shaped(self) -> Mapping[Link, LinkCounts]:
         await self.enter("shaped")
         self._flow()
-        return {link: (self._delayed[link], self._lost[link]) for link in self.links()}
+        return {link: self._counts[link] for link in self.links()}
 
     def links(self) -> list[Link]:
         return [(one, two) for one in self.nodes for two in self.nodes if one != two]
@@ -188,6 +230,13 @@ class FakeNetwork(Faulty):
         return trip
 
 
+def _either(chances: Iterable[float]) -> float:
+    none = 1.0
+    for chance in chances:
+        none *= 1 - chance
+    return 1 - none
+
+
 def _wish(wishes: dict[str, Any], owner: str, wish: Mapping[Any, Any], sticky: bool) -> None:
     if wish:
         wishes[owner] = wish
@@ -202,6 +251,8 @@ class FakeProcesses(Faulty):
     states: dict[str, ProcessState] = field(default_factory=dict)
     immortal: set[str] = field(default_factory=set)
     sleepless: set[str] = field(default_factory=set)
+    stubborn: set[str] = field(default_factory=set)
+    """Do not end when they are asked to."""
     barren: set[str] = field(default_factory=set)
     """Their servers end at once when they are started."""
     booted: dict[str, float] = field(default_factory=dict)
@@ -228,8 +279,10 @@ class FakeProcesses(Faulty):
             self.states[node] = ProcessState("gone", None, self.states[node].starts)
         await moment()
 
-    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
+    async def stop(self, node: str, timeout_s: float = 5.0) -> bool:
+        stubborn = self.states[node].state == "stopped" or node in self.stubborn
         await self.kill(node)
+        return not stubborn
 
     async def pause(self, node: str) -> None:
         await self.enter("pause")
@@ -253,20 +306,122 @@ class FakeProcesses(Faulty):
 
 
 @dataclass
+class FakeResources(Faulty):
+    """Limits that are met whenever one looks, unless ``plenty``."""
+
+    processes: FakeProcesses = field(default_factory=FakeProcesses)
+    plenty: bool = False
+    fatal: bool = False
+    """Servers end on meeting a limit."""
+    limits: dict[str, Limit] = field(default_factory=dict)
+    met: Counter[str] = field(default_factory=Counter)
+
+    async def limit(self, node: str, limit: Limit) -> None:
+        await self.enter("limit")
+        self.met[node] = 0
+        if limit != Limit():
+            self.limits[node] = limit
+        else:
+            self.limits.pop(node, None)
+        await moment()
+
+    async def hits(self, node: str) -> Hits:
+        await self.enter("hits")
+        if node in self.limits and not self.plenty:
+            self.met[node] += 1
+            if self.fatal and self.met[node] > 1:
+                await self.processes.kill(node)
+        count, limit = self.met[node], self.limits.get(node, Limit())
+        return Hits(
+            count * (limit.cpu is not None),
+            count * (limit.memory is not None),
+            count * limit.files,
+        )
+
+
+@dataclass
+class FakeDisks(Faulty):
+    """Disks of servers that write all the time and read what they have when they start."""
+
+    processes: FakeProcesses = field(default_factory=FakeProcesses)
+    deaf: bool = False
+    """Accepts troubles and goes on as it was."""
+    empty: bool = False
+    credulous: bool = False
+    """The servers take whatever they read."""
+    sticky: bool = False
+    """Never heals."""
+    troubles: dict[str, DiskTrouble] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    met: Counter[str] = field(default_factory=Counter)
+
+    async def trouble(self, node: str, trouble: DiskTrouble) -> None:
+        await self.enter("trouble")
+        if trouble != DiskTrouble():
+            self.troubles[node] = trouble
+        elif not self.sticky:
+            self.troubles.pop(node, None)
+        await moment()
+
+    async def counts(self, node: str) -> DiskCounts:
+        await self.enter("counts")
+        trouble = self.troubles.get(node)
+        if trouble is None or self.deaf or self.processes.states[node].state != "running":
+            return DiskCounts(self.met[node], self.met[node], self.met[node])
+        self.met[node] += 1
+        if not (trouble.slow_ns or trouble.bytes_per_s):
+            starts = self.processes.states[node].starts
+            self.processes.states[node] = ProcessState("gone", None, starts)
+        return DiskCounts(self.met[node], self.met[node], self.met[node])
+
+    async def damage(self, node: str, how: str) -> str | None:
+        await self.enter("damage")
+        assert self.processes.states[node].state == "gone"
+        if self.empty:
+            return None
+        if not self.credulous:
+            self.damaged.add(node)
+            self.processes.barren.add(node)
+        await moment()
+        return f"{how} of {node}"
+
+    async def repair(self, node: str) -> None:
+        await self.enter("repair")
+        if not self.sticky:
+            self.damaged.discard(node)
+            self.processes.barren.discard(node)
+        await moment()
+
+
+@dataclass
 class FakeClocks(Faulty):
     """Skews, and since when."""
 
     skews: dict[str, tuple[ClockSkew, float]] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
+    """Seconds that monotonic clocks went too far in skews that are over."""
     deaf: bool = False
     sticky: bool = False
 
     async def skew(self, node: str, skew: ClockSkew) -> None:
         await self.enter("skew")
+        old, since = self.skews.get(node, (ClockSkew(), 0.0))
+        if not (self.sticky or self.deaf):
+            pace = old.rate * old.monotonic_rate - 1
+            self.gone[node] = self.gone.get(node, 0.0) + pace * (_now() - since)
         if skew != ClockSkew():
             self.skews[node] = (skew, _now())
         elif not self.sticky:
             self.skews.pop(node, None)
         await moment()
+
+    def monotonic_ns(self, node: str, booted: float) -> int:
+        """It never jumps: what it went too far in former skews stays."""
+        skew, since = self.skews.get(node, (ClockSkew(), 0.0))
+        since = max(since, booted)
+        elapsed = 0.0 if self.deaf else _now() - since
+        gone = self.gone.get(node, 0.0) + (skew.rate * skew.monotonic_rate - 1) * elapsed
+        return round((1000 + _now() + gone) * 1e9)
 
     def wall_ns(self, node: str, booted: float) -> int:
         """A server counts a drift from its own start, or from the skew's if that was later."""
@@ -278,7 +433,7 @@ class FakeClocks(Faulty):
         lie = skew.offset_ns + round((skew.rate - 1) * elapsed)
         if skew.strobe_period_ns and elapsed // skew.strobe_period_ns % 2:
             lie += skew.strobe_ns
-        return time.time_ns() + lie
+        return here().wall_ns() + lie
 
 
 @dataclass
@@ -298,6 +453,9 @@ class FakeCluster:
             }
         )
         self.clocks = FakeClocks()
+        self.disks = FakeDisks(processes=self.processes)
+        self.resources = FakeResources(processes=self.processes)
+        self.claims = Claims()
         self.addresses = {node: node for node in self.nodes}
 
     def place(self, node: str) -> NoReturn:
@@ -313,12 +471,14 @@ class FakeCluster:
         """Everything runs, nothing is cut, treated or skewed."""
         running = all(state.state == "running" for state in self.processes.states.values())
         network = self.network
-        return running and not (network.cuts or network.shapes or self.clocks.skews)
+        wishes = (network.cuts, network.shapes, self.clocks.skews, self.resources.limits)
+        return running and not (any(wishes) or self.disks.troubles or self.disks.damaged)
 
 
 @dataclass
 class FakeTarget:
-    """Says who leads: the first node that runs, or whoever is ``crowned``, or nobody."""
+    """Says who leads: the first node that runs and hears from somebody, or whoever is ``crowned``,
+    or nobody."""
 
     cluster: FakeCluster
     crowned: str | None = None
@@ -340,9 +500,17 @@ class FakeTarget:
         running = [node for node in self.cluster.nodes if states[node].state == "running"]
         if self.anarchy or not running:
             return None
-        return self.crowned if self.crowned in running else running[0]
+        if self.crowned in running:
+            return self.crowned
+        return next((node for node in running if not self._is_alone(node)), running[0])
+
+    def _is_alone(self, node: str) -> bool:
+        network = self.cluster.network
+        others = [other for other in self.cluster.nodes if other != node]
+        return bool(others) and all(network.is_cut((node, other)) for other in others)
 
     async def statuses(self, cluster: Cluster, timeout_s: float) -> Mapping[str, NodeStatus]:
+        await moment()  # clocks are read in the middle of asking
         states = self.cluster.processes.states
         stopped = any(state.state == "stopped" for state in states.values())
         leader = self.leader()
@@ -353,14 +521,17 @@ class FakeTarget:
                 3,
                 leader,
                 self.cluster.clocks.wall_ns(node, self.cluster.processes.booted.get(node, 0)),
+                self.cluster.clocks.monotonic_ns(node, self.cluster.processes.booted.get(node, 0)),
             )
             for node, state in states.items()
+            if not self.cluster.network.deaf_to_clients(node)
             if state.state == "running"
         }
-        await asyncio.sleep(timeout_s if stopped else MOMENT_S)
+        await asyncio.sleep(timeout_s - MOMENT_S if stopped else MOMENT_S)
         return answers
 
 
 def context(cluster: FakeCluster, target: Target | None = None, name: str = "F1") -> FaultContext:
     """What a fault is handed."""
-    return FaultContext(cast(Cluster, cluster), target or FakeTarget(cluster), name)
+    faked = cast(Cluster, cluster)
+    return FaultContext(faked, target or FakeTarget(cluster), name, cluster.claims)

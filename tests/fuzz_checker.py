@@ -17,6 +17,7 @@ from typing import cast
 
 from harness.check import check, parse_model, verify_witness
 from harness.check.engines import present
+from harness.check.limits import Budget
 from harness.check.models import (
     Action,
     Choice,
@@ -27,7 +28,11 @@ from harness.check.models import (
     any_state,
     no_shape,
 )
+from harness.check.native import Native, available
+from harness.check.problem import pose
+from harness.check.refute import refuted
 from harness.core.operations import MISMATCH, Call, History, Operation, Outcome
+from harness.core.protocols import Limits
 from harness.core.values import Value
 from harness.core.verdict import Anomaly, Verdict
 
@@ -261,6 +266,49 @@ def _lock_answer(_: random.Random, state: State, f: str, value: Value) -> Answer
     return state, Outcome.FAIL, None, "the lock said no"
 
 
+def _token_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    return ("acquire", None) if rng.random() < 0.5 else ("release", rng.randrange(1, 4))
+
+
+def _token_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    held, token = cast("tuple[bool, int]", state)
+    if f == "acquire" and not held:
+        return _ok((True, token + 1), token + 1)
+    if f == "release" and held and token == value:
+        return _ok((False, token))
+    return state, Outcome.FAIL, None, MISMATCH
+
+
+def _token_wrong(rng: random.Random, value: Value) -> Value:
+    return rng.randrange(1, 5)
+
+
+def _bank_ask(rng: random.Random, number: int) -> tuple[str, Value]:
+    if rng.random() < 0.1:
+        return "open", ("x", "y", 2)
+    source, to = rng.sample("xy", 2)
+    return rng.choice([("transfer", (source, to, rng.randrange(1, 3))), ("snapshot", ("x", "y"))])
+
+
+def _bank_answer(_: random.Random, state: State, f: str, value: Value) -> Answer:
+    held = cast("tuple[int, int] | None", state)
+    match f, value:
+        case "open", _ if held is None:
+            return _ok((2, 2))
+        case "snapshot", _:
+            return _ok(state, held or (None, None))
+        case "transfer", (source, _, int(amount)) if held is not None:
+            place = "xy".index(str(source))
+            if held[place] >= amount:
+                left, other = held[place] - amount, held[1 - place] + amount
+                return _ok((left, other) if place == 0 else (other, left))
+    return state, Outcome.FAIL, None, MISMATCH if f == "transfer" else "it is open"
+
+
+def _bank_wrong(rng: random.Random, value: Value) -> Value:
+    return (rng.randrange(5), rng.randrange(5)) if isinstance(value, tuple) else value
+
+
 def _txn_ask(rng: random.Random, number: int) -> tuple[str, Value]:
     steps = tuple(
         (rng.choice(["r", "w"]), rng.choice("xy"), rng.randrange(2))
@@ -327,6 +375,8 @@ SUBJECTS: Mapping[str, Subject] = {
         Subject("unordered-queue", _queue_ask, _bag_answer, _small, ()),
         Subject("mutex", _lock_ask, _lock_answer, _small, "free"),
         Subject("owned-mutex", _lock_ask, _lock_answer, _small, "free"),
+        Subject("fenced-lock", _token_ask, _token_answer, _token_wrong, (False, 0)),
+        Subject("bank", _bank_ask, _bank_answer, _bank_wrong, None),
         Subject("multi-register", _txn_ask, _txn_answer, _txn_wrong, ()),
     )
 }
@@ -473,7 +523,24 @@ def disagreement(history: History, model: Model) -> str | None:
             )
         if wrong:
             return f"{engine}: {wrong}"
-    return "the engines blame different operations" if len(set(culprits)) > 1 else None
+    if len(set(culprits)) > 1:
+        return "the engines blame different operations"
+    return too_strict(history, model, culprits[0] if culprits else None)
+
+
+def too_strict(history: History, model: Model, culprit: int | None) -> str | None:
+    """What is wrong with the refutation, which the engines above rarely need on small histories:
+    it may find nothing, or a return that nothing passes, which is not before the first such."""
+    problem = pose(history.operations, model)
+    dead = refuted(problem, Budget(Limits()))
+    if available() is None and Native(problem).refuted(Budget(Limits())) != dead:
+        return "the compiled refutation finds something else"
+    if dead is None:
+        return None
+    if culprit is None:
+        return "refuted, although it has a legal order"
+    returns = [problem.operations[event >> 1].index for event in problem.events[: dead + 1]]
+    return None if culprit in returns else "refuted before the first return that nothing passes"
 
 
 def unconvincing(history: History, model: Model, anomaly: Anomaly) -> str | None:

@@ -25,6 +25,17 @@ WRONG = [
     (["run", "--bug", "gremlins"], "gremlins"),
     (["run", "--election-timeout", "100,150,200", "--nodes", "5"], "election"),
     (["run", "--election-timeout", "quick"], "not milliseconds"),
+    (
+        ["run", "--option", "reads=fast"],
+        "target raft has no option 'reads' (there are: snapshot-entries, batch-entries, sessions)",
+    ),
+    (["run", "--target", "etcd", "--option", "reads"], "unknown --option 'reads'"),
+    (["run", "--target", "etcd", "--option", "reads=fast"], "reads=serializable"),
+    (
+        ["run", "--target", "etcd", *("--option", "reads=serializable") * 2],
+        "--option reads is given twice",
+    ),
+    (["run", "--target", "etcd", "--bug", "early-ack"], "target etcd has no seeded bugs"),
     (["run", "--nodes", "1", "--nemesis", "partition"], "partition"),
     (["run", "--config", "nowhere.toml"], "nowhere.toml"),
     (["run", "--frobnicate"], "--frobnicate"),

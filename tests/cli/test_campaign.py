@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from harness.cli.campaign import campaign
-from harness.cli.swarm import swarm
+from harness.cli.swarm import WORKLOADS, swarm
 from harness.core.plan import RunSpec
 from harness.core.verdict import ExitCode
 from tests.cli.attempts import sevens_fail, sevens_hang, sevens_raise
@@ -53,5 +53,9 @@ def test_swarm_draws_from_the_seed_alone() -> None:
     assert all(item.nemeses and set(item.nemeses) <= set(every) for item in drawn)
     assert len({item.nemeses for item in drawn}) == 7
     assert {item.nodes for item in drawn} == {3, 4, 5, 7}
-    assert len({item.workload for item in drawn}) == 4
+    assert {item.workload for item in drawn} == set(WORKLOADS)
     assert swarm(replace(RunSpec(), nemeses=())).nemeses == ()
+    options = {option for item in drawn for option in item.options}
+    assert {"snapshot-entries=5", "batch-entries=1", "sessions=no"} <= options
+    given = swarm(replace(RunSpec(), options=("sessions=yes",), seed=3)).options
+    assert [option for option in given if option.startswith("sessions")] == ["sessions=yes"]

@@ -200,7 +200,7 @@ def test_values_do_not_steer_the_terminal(
 
 
 def test_a_limit_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    events = register_events(random.Random(1), 10_000, ("a", "b", "c"))
+    events = register_events(random.Random(1), 200_000, ("a", "b", "c"))
     path = history(tmp_path / "long", events)
     assert main(["check", "--json", "--timeout", "1ms", str(path)]) == ExitCode.UNKNOWN
     (data,) = objects(capsys.readouterr().out)

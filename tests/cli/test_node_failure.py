@@ -33,8 +33,9 @@ def test_a_node_that_does_not_start(
     need(runtime)
     spec = RunSpec(nemeses=(), runtime=runtime, nodes=3, time_limit_s=10)
     picked = planning.pick_runtime(runtime)
-    plan = planning.make_plan(spec, picked, {})
-    parts = planning.make_parts(spec, picked, {}, Refusing(TargetOptions()))
+    target = Refusing(TargetOptions())
+    plan = planning.make_plan(spec, picked, {}, target)
+    parts = planning.make_parts(spec, picked, {}, target)
     record = run_once(plan, parts, tmp_path)
     assert record.ending.exit_code is ExitCode.ENVIRONMENT
     assert "n2 does not start: its log ends with: storage: segment 7 is corrupt" in (

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from harness.core.operations import Call
+from harness.core.plan import FIRST_FINAL
 from harness.core.run import RunRecord
-from harness.engine.scripts import FIRST_FINAL
 from harness.store import load_run
 from tests.cli.commands import harness, last_json, need
 

@@ -144,3 +144,21 @@ def parent(entry: Path) -> str | None:
         return (entry / "stat").read_text().rpartition(")")[2].split()[1]
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+BY_NAME = ("clock:jump", "clock:monotonic", "pause:rolling", "resources:io", "partition:reject")
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_faults_that_are_only_planned_by_name(runtime: str, name: str, tmp_path: Path) -> None:
+    need(runtime)
+    done = harness(
+        *("run", "--runtime", runtime, "--nemesis", name, "--nodes", "3"),
+        *("--time-limit", "8", "--seed", "5"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = load_run(tmp_path / "runs" / "latest")
+    assert {fault.kind for fault in record.faults} == {name.partition(":")[0]}
+    assert all(fault.bit.holds and fault.healed.holds for fault in record.faults)

@@ -12,7 +12,11 @@ import pytest
 from harness.store import load_run
 from tests.cli.commands import harness, last_json, need, start
 
-STALE = ("--nemesis", "partition,kill", "--bug", "local-read-leader", "--time-limit", "20")
+STALE = ("--nemesis", "partition:leader", "--bug", "local-read-leader", "--time-limit", "20")
+
+
+ENOUGH = ("--time", "280", "--runs", "400")
+"""So many runs find the least, on a slow machine too; a time would be over before."""
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +29,13 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (where / "runs" / "latest").resolve()
 
 
+@pytest.mark.timeout(400)
 def test_what_is_left_is_a_run_of_its_own_with_few_steps(failing: Path, tmp_path: Path) -> None:
     before = load_run(failing)
-    done = harness("shrink", str(failing), "--time", "40", "--json", cwd=tmp_path)
+    done = harness("shrink", str(failing), *ENOUGH, "--json", cwd=tmp_path, timeout_s=290)
     assert done.returncode == 1, done.stdout + done.stderr
     answer = last_json(done)
-    assert answer["steps"] <= 12 and answer["nodes"] == 3 and answer["faults"] >= 1
+    assert answer["steps"] <= 12 and answer["nodes"] < 5 and answer["faults"] >= 1
     after = load_run(tmp_path / answer["run"])
     assert after.plan is not None and before.plan is not None
     assert after.plan.shrunk_from and not after.plan.follows
@@ -46,15 +51,18 @@ def test_what_is_left_is_a_run_of_its_own_with_few_steps(failing: Path, tmp_path
     # It is a run like any other: the same again, to the byte, and nothing more to take away.
     again = harness("replay", answer["run"], "--json", cwd=tmp_path)
     assert again.returncode == 1 and last_json(again)["digest"] == answer["digest"]
-    once_more = harness("shrink", answer["run"], "--json", cwd=tmp_path)
+    once_more = harness("shrink", answer["run"], "--runs", "20", "--json", cwd=tmp_path)
     assert last_json(once_more)["steps"] <= answer["steps"], once_more.stdout
 
 
-def test_out_of_time_the_least_so_far_is_kept(failing: Path, tmp_path: Path) -> None:
-    done = harness("shrink", str(failing), "--time", "0", "--json", cwd=tmp_path)
+@pytest.mark.parametrize(("limit", "most"), [(("--time", "0"), 3), (("--runs", "2"), 2)])
+def test_when_there_is_enough_the_least_so_far_is_kept(
+    limit: tuple[str, str], most: int, failing: Path, tmp_path: Path
+) -> None:
+    done = harness("shrink", str(failing), *limit, "--json", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     answer = last_json(done)
-    assert answer["trials"] <= 3
+    assert answer["trials"] <= most
     assert load_run(tmp_path / answer["run"]).ending.word == "invalid"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import check
 from harness.cli.zoo import MIXES, WORKLOADS
 from harness.core.trials import Share
 from nemesis import params
@@ -37,7 +38,7 @@ def test_an_easy_bug_is_found_and_the_control_is_clean(tmp_path: Path) -> None:
     assert bug["found"] >= 1 and bug["found_by"]["majority-commit"] >= 1
     assert [run["seed"] for run in bug["runs"]] == [run["seed"] for run in control["runs"]]
     assert f"control: {Share(0, 3)} runs cried wolf" in done.stdout
-    assert "bugs: 1 of 1 found" in done.stdout
+    assert "bugs: 1 of 1 found, 1 by clients alone" in done.stdout
     table, page = (tmp_path / "zoo" / name for name in ("zoo.md", "zoo.html"))
     assert "| 1 | early-ack | partition | set |" in table.read_text()
     assert "early-ack" in page.read_text()
@@ -61,7 +62,7 @@ def test_a_bug_that_is_missed_is_told(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "0 of 1 found; not found: vote-not-persisted" in done.stdout
+    assert "0 of 1 found, 0 by clients alone; not found: vote-not-persisted" in done.stdout
     assert 'class="missed"' in (tmp_path / "zoo" / "zoo.html").read_text()
 
 
@@ -74,7 +75,7 @@ def test_seeds_draw_with_swarm(tmp_path: Path) -> None:
 
 
 def test_interrupted_it_keeps_the_cells_that_are_done(tmp_path: Path) -> None:
-    arguments = ("--bug", "1", "--nemesis", "partition", "--seeds", "2", "--time-limit", "8")
+    arguments = ("--bug", "1", "--nemesis", "partition", "--seeds", "4", "--time-limit", "8")
     zoo = start("zoo", *arguments, cwd=tmp_path)
     until((tmp_path / "zoo" / "zoo.html").exists, 60, "a cell is done")
     os.kill(zoo.pid, signal.SIGINT)
@@ -104,8 +105,26 @@ def test_wrong_choices_are_told_in_a_line(
 
 def test_the_mixes_know_nothing_of_the_bugs() -> None:
     """Only whole families, no narrowing that is aimed at somebody; and no nemesis names a bug."""
-    assert all(":" not in mix for mix in MIXES)
+    assert all(":" not in name for mix in MIXES.values() for name in mix.nemeses)
     assert len(WORKLOADS) == 4
-    sources = Path(params.__file__).parent.glob("*.py")
+    sources = [
+        *Path(params.__file__).parent.glob("*.py"),
+        *Path(check.__file__).parent.rglob("*.py"),
+    ]
     text = "\n".join(path.read_text() for path in sources)
-    assert not [bug.name for bug in BUGS if bug.name in text]
+    assert not [bug.name for bug in BUGS if f'"{bug.name}"' in text]
+
+
+def test_a_mix_keeps_its_nemeses_and_draws_the_rest(tmp_path: Path) -> None:
+    done = harness(
+        *("zoo", "--mix", "leaders", "--bug", "23", "--seeds", "2", "--time-limit", "5"),
+        cwd=tmp_path,
+    )
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    control, bug = scores(tmp_path / "zoo")
+    assert (control["mix"], control["workload"]) == ("leaders", "drawn")
+    assert bug["nemeses"] == ["churn", "partition", "kill"]
+    if bug["command"]:
+        assert "--intensity brutal" in bug["command"]
+    table = (tmp_path / "zoo" / "zoo.md").read_text()
+    assert "| 23 | dirty-read | leaders | drawn |" in table

@@ -1,6 +1,7 @@
 """One suite, every runtime: a cluster for each variant, kept over its tests and healed after each.
 
-A runtime joins by a line in :data:`VARIANTS`; it is imported only when its turn comes.
+A runtime joins by a line in :data:`REAL`; it is imported only when its turn comes. The simulation
+takes part in all but the tests that are marked ``kernel``: what they ask for it does not have.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import asyncio
 import functools
 import importlib
 import secrets
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from harness.core.cluster import Cluster, Link, Provision, Runtime, ServerSpec
+from harness.core.protocols import Target
+from harness.core.simulation import BringsLoop, Exchanges
 from tests.conformance.echo_server import PORT
+from tests.conformance.sim_echo import SimEcho
 from tests.conftest import unavailable
 
 SERVER = Path(__file__).with_name("echo_server.py").read_text()
@@ -51,10 +54,21 @@ def _variants(name: str, module: str, runtime: str) -> list[Any]:
     ]
 
 
-VARIANTS = [
+REAL = [
     *_variants("netns", "harness.runtime.netns", "NetnsRuntime"),
     *_variants("docker", "harness.runtime.docker", "DockerRuntime"),
 ]
+SIMULATED = [
+    pytest.param(Variant("sim", "harness.runtime.sim", "SimRuntime", "simulated"), id="sim")
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A cluster of each variant that can be asked for what the test asks for."""
+    if "built" in metafunc.fixturenames:
+        real = metafunc.definition.get_closest_marker("kernel") is not None
+        variants = REAL if real else [*SIMULATED, *REAL]
+        metafunc.parametrize("built", variants, indirect=True, scope="package")
 
 
 @dataclass(slots=True)
@@ -63,6 +77,8 @@ class World:
 
     cluster: Cluster
     runner: asyncio.Runner
+    lacks_disks: str | None = None
+    lacks_limits: str | None = None
 
     def run(self, body: Coroutine[Any, Any, T], limit_s: float = 60.0) -> T:
         """The test's body, with a bound on its time."""
@@ -75,6 +91,9 @@ class World:
 
     async def ask(self, node: str, words: str, timeout_s: float = 5.0) -> str:
         """A client's request over a connection of its own; OSError when there is no answer."""
+        if isinstance(self.cluster, Exchanges):
+            _, data = await self.cluster.exchange(node, "ASK", "", words.encode(), timeout_s)
+            return str(data["answer"])
         async with asyncio.timeout(timeout_s):
             reader, writer = await self.cluster.dial(node, PORT, timeout_s)
             try:
@@ -124,13 +143,14 @@ class World:
 
 async def until(reached: Callable[[], Coroutine[Any, Any, bool]], limit_s: float = 15.0) -> None:
     """Asks again until it is so; fails after the limit."""
-    deadline = time.monotonic() + limit_s
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
     while not await reached():
-        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        assert loop.time() < deadline, f"not within {limit_s} s"
         await asyncio.sleep(0.005)
 
 
-@pytest.fixture(scope="package", params=VARIANTS)
+@pytest.fixture(scope="package")
 def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
@@ -141,12 +161,17 @@ def built(
     if missing:
         unavailable(f"{variant.name}: {missing}")
     folder = tmp_path_factory.mktemp(f"{variant.name}-{variant.firewall}")
-    provision = Provision(secrets.token_hex(4), NODES, folder, variant.firewall)
-    with asyncio.Runner() as runner:
+    own = runtime.new_loop if isinstance(runtime, BringsLoop) else None
+    target = None if own is None else cast(Target, SimEcho())
+    without = runtime.lacks("disk")
+    provision = Provision(
+        secrets.token_hex(4), NODES, folder, variant.firewall, target, disks=without is None
+    )
+    with asyncio.Runner(loop_factory=own) as runner:
         context = runtime.provision(provision)
         cluster = runner.run(context.__aenter__())
         try:
-            world = World(cluster, runner)
+            world = World(cluster, runner, without, runtime.lacks("resources"))
             world.run(_launch(world))
             yield world
         finally:

@@ -2,9 +2,15 @@
 
 One line in, one line out (PORT): ``echo X``, ``count`` (survives restarts in a file), ``now``,
 ``dial ADDRESS`` (a TCP connection to a peer), ``flood ADDRESS N`` (N datagrams), ``heard ADDRESS``,
-``spread ADDRESS N`` (microseconds between the first and the last of N small messages at a peer).
+``spread ADDRESS N`` (microseconds between the first and the last of N small messages at a peer),
+``snmp PROTOCOL NAME`` (a counter of the node's kernel), ``store X`` (appends a line to a file on
+the disk), ``sync X`` (and makes it durable): ``done``, how many ms later, or the error, ``stored``,
+``digest`` (of that file), ``wipe`` (empties it, durably), ``spin N``
+(N ms of work: after how many ms), ``hoard N`` (N MB of memory), ``open`` (a file).
 """
 
+import errno
+import hashlib
 import os
 import signal
 import socket
@@ -15,6 +21,7 @@ from pathlib import Path
 
 PORT = 9000
 heard: dict[str, int] = {}
+hoard: list[bytes] = []
 
 
 def farewell(*_: object) -> None:
@@ -76,6 +83,58 @@ def spread(address: str, number: int) -> str:
         return str((times[-1] - times[0]) // 1000)
 
 
+def snmp(protocol: str, name: str) -> str:
+    """From /proc/net/snmp: a line of names, then one of numbers."""
+    lines = Path("/proc/net/snmp").read_text().splitlines()
+    names, numbers = (line.split() for line in lines if line.startswith(f"{protocol}:"))
+    return numbers[names.index(name)]
+
+
+def store(words: str, *, durably: bool) -> str:
+    began = time.monotonic()
+    try:
+        Path("data").mkdir(exist_ok=True)
+        with Path("data/log").open("a") as file:
+            file.write(words + "\n")
+            file.flush()
+            if durably:
+                os.fsync(file.fileno())
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return f"done {round((time.monotonic() - began) * 1000)}"
+
+
+def stored() -> str:
+    path = Path("data/log")
+    return " ".join(path.read_text().split()) if path.exists() else ""
+
+
+def digest() -> str:
+    return hashlib.sha256(Path("data/log").read_bytes()).hexdigest()
+
+
+def wipe() -> str:
+    Path("data").mkdir(exist_ok=True)
+    with Path("data/log").open("wb") as file:
+        os.fsync(file.fileno())
+    return "done"
+
+
+def spin(work_ms: int) -> str:
+    began, until = time.monotonic(), time.thread_time() + work_ms / 1000
+    while time.thread_time() < until:
+        pass
+    return str(round((time.monotonic() - began) * 1000))
+
+
+def opened() -> str:
+    try:
+        Path("/dev/null").open().close()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "done"
+
+
 class Session(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
@@ -95,6 +154,23 @@ class Session(socketserver.StreamRequestHandler):
                     answer = flood(arguments[0], int(arguments[1]))
                 case "heard":
                     answer = str(heard.get(arguments[0], 0))
+                case "store" | "sync":
+                    answer = store(" ".join(arguments), durably=word == "sync")
+                case "stored":
+                    answer = stored()
+                case "spin":
+                    answer = spin(int(arguments[0]))
+                case "hoard":
+                    hoard.append(os.urandom(int(arguments[0]) << 20))
+                    answer = "done"
+                case "open":
+                    answer = opened()
+                case "digest":
+                    answer = digest()
+                case "wipe":
+                    answer = wipe()
+                case "snmp":
+                    answer = snmp(arguments[0], arguments[1])
                 case "spread":
                     answer = spread(arguments[0], int(arguments[1]))
                 case _:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import threading
 
+import pytest
+
 from harness.core.cluster import ClockSkew
 from tests.conformance.conftest import World
 
 SECOND = 1_000_000_000
 
+pytestmark = pytest.mark.kernel
+
 
 def test_a_skew_is_in_the_nodes_home(world: World) -> None:
     async def body() -> None:
-        skew = ClockSkew(-3 * SECOND, 1.5, SECOND, 2 * SECOND)
+        skew = ClockSkew(-3 * SECOND, 1.5, SECOND, 2 * SECOND, 0.5)
         await world.cluster.clocks.skew("n1", skew)
         assert json.loads((world.cluster.home("n1") / "clock.json").read_text()) == {
             "offset_ns": -3 * SECOND,
             "rate": 1.5,
             "strobe_ns": SECOND,
             "strobe_period_ns": 2 * SECOND,
+            "monotonic_rate": 0.5,
         }
         assert not (world.cluster.home("n2") / "clock.json").exists()
         await world.cluster.clocks.skew("n1", ClockSkew())

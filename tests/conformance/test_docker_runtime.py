@@ -26,6 +26,7 @@ from harness.core.errors import EnvironmentFailure
 from harness.runtime.docker import DockerRuntime, images, subnets
 from harness.runtime.docker.cluster import Builder, provisioned, table_name
 from harness.runtime.docker.engine import ContainerSpec, Engine, EngineFailure
+from harness.runtime.docker.leftovers import dead_runs, remove
 from harness.runtime.docker.owner import RUN
 from tests.conftest import unavailable
 from tests.unit.docker.parts import collect_sdk_garbage
@@ -416,3 +417,26 @@ def test_the_notes_say_what_was_picked(run_id: str, tmp_path: Path) -> None:
     assert any(note.startswith("firewall: ") for note in notes)
     assert any(note.startswith("shaping: ") for note in notes)
     assert json.dumps(notes)
+
+
+def test_a_table_that_nothing_points_to_any_more_is_found(
+    engine: Engine, run_id: str, tmp_path: Path
+) -> None:
+    """Harness and agent were killed, and somebody removed the containers and the network."""
+    harness = Harness.start(run_id, tmp_path)
+    mine = f"{RUN}={run_id}"
+    (agent,) = [it for it in engine.containers(mine) if it.name.endswith("-agent")]
+    harness.process.kill()
+    engine.remove(agent.id)
+    harness.end(signal.SIGKILL)
+    for container in engine.containers(mine):
+        engine.remove(container.id)
+    for network in engine.networks(mine):
+        engine.remove_network(network.id)
+    found = dead_runs(engine)
+    assert run_id in found
+    words = remove(engine, run_id, found[run_id])
+    assert table_name(run_id) not in tables()
+    assert run_id not in dead_runs(engine)
+    # The agent may have had the time to undo it: then there was nothing to be removed.
+    assert words in ([], [f"firewall table {table_name(run_id)}"])

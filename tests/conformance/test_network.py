@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness.core.cluster import Link
+from harness.core.cluster import CLIENTS, Link
 from tests.conformance.conftest import NODES, World
 
 ALL = tuple(itertools.permutations(NODES, 2))
@@ -69,6 +69,7 @@ def test_counts_go_on_over_changes_of_the_rules(world: World) -> None:
     world.run(body())
 
 
+@pytest.mark.kernel
 def test_a_change_never_opens_what_stays_cut(world: World) -> None:
     """n1 → n3 stays cut while everything else changes: of a flood not one datagram arrives."""
     first = {"n2": frozenset({"n1"}), "n3": frozenset({"n1"})}
@@ -155,5 +156,52 @@ def test_a_stranger_is_refused_and_changes_nothing(world: World) -> None:
             await world.cluster.network.cut("a", {"n1": frozenset({"n9"})})
         await world.cluster.network.cut("b", ONE_WAY)
         assert await world.closed(ONE)
+
+    world.run(body())
+
+
+def test_a_cut_that_is_told(world: World) -> None:
+    async def body() -> None:
+        network = world.cluster.network
+        before = (await network.dropped()).get(ONE, 0)
+        await network.cut("a", ONE_WAY, reject=True)
+        assert await world.closed(ONE)
+        assert await world.open(*others(ONE))
+        assert (await network.dropped())[ONE] > before
+        # What somebody else wants dropped in silence is.
+        await network.cut("b", ONE_WAY)
+        assert await world.ask_peer("n1", "n2") == "TimeoutError"
+        await network.cut("b", {})
+        await network.cut("a", {})
+        assert await world.open(*ALL)
+        assert await world.ask_peer("n1", "n2") == "hello"
+
+    world.run(body())
+
+
+@pytest.mark.kernel
+def test_a_sender_is_told_by_a_reset(world: World) -> None:
+    async def body() -> None:
+        await world.cluster.network.cut("a", ONE_WAY, reject=True)
+        assert await world.ask_peer("n1", "n2") == "ConnectionRefusedError"
+        assert await world.ask_peer("n1", "n3") == "hello"
+
+    world.run(body())
+
+
+def test_clients_are_cut_when_they_are_meant(world: World) -> None:
+    async def body() -> None:
+        network = world.cluster.network
+        link = (CLIENTS, "n2")
+        before = (await network.dropped()).get(link, 0)
+        await network.cut("a", {"n2": frozenset({CLIENTS})})
+        with pytest.raises((OSError, TimeoutError)):
+            await world.ask("n2", "echo up", 0.3)
+        assert await world.ask("n1", "echo up") == "up"
+        assert await world.open(*ALL)
+        assert await world.ask_peer("n1", "n2") == "hello"
+        assert (await network.dropped())[link] > before
+        await network.cut("a", {})
+        assert await world.ask("n2", "echo up") == "up"
 
     world.run(body())

@@ -55,6 +55,7 @@ def test_start_and_kill_are_idempotent(world: World) -> None:
     world.run(body())
 
 
+@pytest.mark.kernel
 def test_a_stop_asks_first(world: World) -> None:
     async def body() -> None:
         farewell = world.cluster.home("n2") / "farewell"
@@ -70,6 +71,7 @@ def test_a_stop_asks_first(world: World) -> None:
     world.run(body())
 
 
+@pytest.mark.kernel
 def test_a_paused_server_is_silent_but_there(world: World) -> None:
     async def body() -> None:
         processes = world.cluster.processes
@@ -108,6 +110,7 @@ def test_the_log_holds_every_start(world: World) -> None:
     world.run(body())
 
 
+@pytest.mark.kernel
 def test_a_server_that_ends_at_once_is_gone(world: World) -> None:
     async def gone() -> bool:
         return (await world.cluster.processes.state("n1")).state == "gone"
@@ -127,6 +130,7 @@ def test_a_server_that_ends_at_once_is_gone(world: World) -> None:
     world.run(body())
 
 
+@pytest.mark.kernel
 def test_the_environment_reaches_the_server(world: World) -> None:
     async def body() -> None:
         processes = world.cluster.processes

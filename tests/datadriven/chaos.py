@@ -1,7 +1,8 @@
 """A world driven by numbers: each decides what happens next.
 
-Clients append, read and retry meanwhile. Numbers rather than a random generator, so that
-Hypothesis can shrink what it finds.
+Clients append, read and retry meanwhile, and somebody changes the members and replaces lost disks,
+with the care that an operator has to take: while one disk is lost, nobody else goes. Numbers rather
+than a random generator, so that Hypothesis can shrink what it finds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from target.events import Answer
 from target.machine import command
+from target.raft.duties import Role
+from target.raft.membership import Membership
 from tests.datadriven.world import Breach, World
 
 KEY = "list"
@@ -46,14 +49,20 @@ class Ledger:
 class Chaos:
     """See the module's text. Raises :class:`Breach` for every promise that is not kept."""
 
-    def __init__(self, nodes: int, bugs: Sequence[str] = (), seed: int = 0) -> None:
+    def __init__(
+        self, nodes: int, bugs: Sequence[str] = (), seed: int = 0, *, members: bool = False
+    ) -> None:
+        """With ``members`` nodes leave, come back, and lose their disks."""
         self.world = World(
             dict.fromkeys(NAMES[:nodes], (100, 300)),
             bugs=bugs,
             seed=seed,
             snapshot_entries=12,
             raft=lambda config: replace(config, trailing=4, batch_entries=2),
+            identified=members,
         )
+        self.lost: str | None = None
+        self.lost_disks = 0
         self.names = NAMES[:nodes]
         self.sessions = [Session(f"s{number}") for number in range(3)]
         self.ledger = Ledger()
@@ -74,6 +83,8 @@ class Chaos:
             (1, self._transfer),
             (8, self._calm),
         ]
+        if members:
+            self._actions += [(3, self._change), (1, self._lose_disk), (3, self._repair)]
         self._total = sum(weight for weight, _ in self._actions)
 
     def play(self, decisions: Sequence[int]) -> None:
@@ -172,6 +183,69 @@ class Chaos:
         if name is not None:
             self.world.transfer(name, self.names[number % len(self.names)])
 
+    # -- members --------------------------------------------------------------------------------
+
+    def _change(self, number: int) -> None:
+        """Whoever takes itself for the leader is asked, also one that leads no more."""
+        leading = [
+            name
+            for name in self.names
+            if name in self.world.nodes and self.world.nodes[name].raft.role is Role.LEADER
+        ]
+        if not leading or self.lost is not None:
+            return
+        name = leading[number % len(leading)]
+        action = ("remove", "learner", "promote", "promote")[number // 3 % 4]
+        # One that is out comes in first: few would be left otherwise.
+        told = self.world.nodes[name].raft.members.told
+        out = [node for node in self.names if node not in told]
+        node = self.names[number // 12 % len(self.names)]
+        if out and action == "learner":
+            node = out[0]
+        if action == "promote":
+            node = next((it for it in told if told[it] == "learner"), node)
+        self.world.change(name, action, node)
+
+    def _lose_disk(self, number: int) -> None:
+        """Where every configuration that anybody knows can do without it."""
+        name = self.names[number % len(self.names)]
+        memberships = [node.raft.members for node in self.world.nodes.values()]
+        ready = len(memberships) == len(self.names) and all(
+            it.settled and (len(it.voters) > 2 or name not in it.voters) for it in memberships
+        )
+        if self.lost is None and ready and all(self._is_whole(it) for it in memberships):
+            self.lost = name
+            self.lost_disks += 1
+            self.world.lose_disk(name)
+            for session in self.sessions:
+                session.doubt = session.doubt or not session.free
+                session.ref = None
+            self.world.restart(name)
+
+    def _is_whole(self, members: Membership) -> bool:
+        """It has nobody who is not the one that it means."""
+        disks = self.world.disks
+        return all(it.identity == disks[it.name].identity for it in members.current.members)
+
+    def _repair(self, _: int) -> None:
+        """The next step to all being voters again."""
+        leader = self.world.leader()
+        if leader is None:
+            return
+        members = self.world.nodes[leader].raft.members
+        for name in self.names:
+            there = members.current.member(name)
+            if there is not None and there.identity != self.world.disks[name].identity:
+                self.world.change(leader, "remove", name)
+                return
+        for name in self.names:
+            if members.told.get(name) != "voter":
+                action = "promote" if name in members.told else "learner"
+                self.world.change(leader, action, name)
+                return
+        if all(self._is_whole(it.raft.members) for it in self.world.nodes.values()):
+            self.lost = None
+
     # -- what clients are told ------------------------------------------------------------------
 
     def _collect(self) -> None:
@@ -217,6 +291,7 @@ class Chaos:
         self._collect()
         if self.world.leader() is None:
             raise Breach("LV no leader 4 s after all was well again")
+        self._all_members()
         finals = {}
         for name in self.names:
             self.reads[ref := self.world.read(name, KEY)] = (
@@ -238,3 +313,16 @@ class Chaos:
             raise Breach(f"APP an element is there twice: {elements}")
         if came := set(self.ledger.refused) & set(elements):
             raise Breach(f"FAIL refused for sure, and there: {sorted(came)}")
+
+    def _all_members(self) -> None:
+        for _ in range(40):
+            if all(
+                len(node.raft.members.voters) == len(self.names)
+                and self._is_whole(node.raft.members)
+                for node in self.world.nodes.values()
+            ):
+                return
+            self._repair(0)
+            self.world.run(200, step=10)
+        told = {name: node.raft.members.told for name, node in self.world.nodes.items()}
+        raise Breach(f"LV not all are members again: {told}")

@@ -3,6 +3,7 @@
 ::
 
     nodes n1=100 n2=150-300 [bug=NAME] [heartbeat=MS] [snapshot=N] [trailing=N] [batch=N]
+          [identities=yes]
     disk n1 term=3 vote=n2 log=1,1,3       what a node finds at its start (before ``start``)
     start                                  all nodes
     advance MS                             time passes at once, for all
@@ -16,7 +17,10 @@
     write A OP KEY VALUE [SESSION SEQ]     a client's request at A
     read A KEY
     transfer A B                           A is asked to hand over to B
+    learner A B; promote A B; remove A B   A is asked to change the members
+    snapshot A                             A is asked to compact its log
     crash A; restart A
+    wipe A                                 A ends, and its disk is lost
     cut A B | C; heal
     status                                 a line a node
     wires                                  what is on its way
@@ -34,7 +38,7 @@ from target.raft.messages import COMMAND, Entry, HardState
 from tests.datadriven.words import effect_words, message_words, node_words
 from tests.datadriven.world import Breach, Disk, Envelope, World
 
-_OPTIONS = ("bug", "snapshot", "heartbeat", "trailing", "batch")
+_OPTIONS = ("bug", "snapshot", "heartbeat", "trailing", "batch", "identities")
 
 
 class Interpreter:
@@ -103,6 +107,12 @@ class Interpreter:
                 return f"request {self.world.read(name, key)}"
             case ["transfer", name, to]:
                 return f"request {self.world.transfer(name, to)}"
+            case ["learner" | "promote" | "remove" as action, name, node]:
+                return f"request {self.world.change(name, action, node)}"
+            case ["snapshot", name]:
+                return f"request {self.world.take_snapshot(name)}"
+            case ["wipe", name]:
+                self.world.lose_disk(name)
             case ["crash", name]:
                 self.world.crash(name)
             case ["restart", name]:
@@ -158,6 +168,7 @@ class Interpreter:
             snapshot_entries=int(self._options.get("snapshot", 1_000_000)),
             raft=self._config,
             disks=self._disks,
+            identified="identities" in self._options,
         )
 
     def _config(self, config: Config) -> Config:

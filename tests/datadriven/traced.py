@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from target.events import Acknowledged, Applied, Committed, Effect, Event, RoleChanged
+from target.events import (
+    Acknowledged,
+    Applied,
+    Committed,
+    Configured,
+    Effect,
+    Event,
+    RoleChanged,
+)
 from target.node import Node
 from target.raft.duties import Save
 from target.trace import Trace
@@ -36,7 +44,8 @@ class TracedWorld(World):
         node, trace = self.nodes[name], self.traces[name]
         if self._begun.get(name) is not node:
             self._begun[name] = node
-            trace.boot(self.disks[name].boot(), node.machine.fingerprint, ())
+            members = node.raft.members.current
+            trace.boot(self.disks[name].boot(), node.machine.fingerprint, (), members)
         for save in self._durable:
             self._saved(trace, save)
         self._durable = []
@@ -70,6 +79,8 @@ class TracedWorld(World):
             match effect:
                 case Acknowledged(index, term, session, seq):
                     trace.ack(index, term, session, seq)
+                case Configured(index, voters):
+                    trace.config(index, voters)
                 case Committed(index, term):
                     trace.commit(index, term)
                 case Applied(index, term, states):

@@ -9,6 +9,7 @@ from target.events import (
     Answer,
     Applied,
     Committed,
+    Configured,
     Effect,
     Forward,
     Forwarded,
@@ -19,8 +20,8 @@ from target.events import (
 )
 from target.node import Node
 from target.raft.duties import Save
+from target.raft.membership import Member, decoded
 from target.raft.messages import (
-    NOOP,
     Append,
     AppendReply,
     Entry,
@@ -43,8 +44,19 @@ def command_words(data: bytes) -> str:
 
 
 def entry_words(entry: Entry) -> str:
-    what = "noop" if entry.kind == NOOP else command_words(entry.data)
+    match entry.kind:
+        case 0:
+            what = "noop"
+        case 2:
+            what = "members " + " ".join(map(member_words, decoded(entry.data).members))
+        case _:
+            what = command_words(entry.data)
     return f"{entry.index}/{entry.term} {what}"
+
+
+def member_words(member: Member) -> str:
+    identity = f"#{member.identity}" if member.identity else ""
+    return f"{member.name}{identity}{'' if member.voter else ' (learner)'}"
 
 
 def entries_words(entries: tuple[Entry, ...]) -> str:
@@ -112,6 +124,8 @@ def effect_words(effect: Effect) -> str:
             return f"saves {save_words(effect)}"
         case RoleChanged(role, term):
             return f"is {role} in term {term}"
+        case Configured(index, voters):
+            return f"has the members of {index}, voters {' '.join(voters)}"
         case Committed(index, term):
             return f"commits up to {index}/{term}"
         case Applied(index, term):

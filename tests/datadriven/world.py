@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from target.events import (
     Answer,
+    Change,
+    Compact,
     Effect,
     Event,
     PeerMessage,
@@ -53,6 +55,7 @@ class Disk:
     snapshot: Snapshot = field(default_factory=Snapshot)
     entries: list[Entry] = field(default_factory=list)
     pending: list[Save] = field(default_factory=list)
+    identity: int = 0
 
     def sync(self, count: int) -> int:
         """Makes the first pending saves durable; the last one's number, 0 if there are none."""
@@ -73,7 +76,7 @@ class Disk:
     def boot(self) -> Boot:
         """What a restarted node finds."""
         after = [entry for entry in self.entries if entry.index > self.snapshot.index]
-        return Boot(self.hard, self.snapshot, after)
+        return Boot(self.hard, self.snapshot, after, self.identity)
 
 
 class Invariants:
@@ -133,7 +136,9 @@ class World:
         snapshot_entries: int = 1_000_000,
         raft: Callable[[Config], Config] | None = None,
         disks: dict[str, Disk] | None = None,
+        identified: bool = False,
     ) -> None:
+        """With ``identified`` disks can be lost."""
         self.now_ms = 0
         self.wires: list[Envelope] = []
         self.blocked: set[tuple[str, str]] = set()
@@ -145,6 +150,8 @@ class World:
         self._refs = 0
         self._lives = 0
         self._seed = seed
+        self._identified = identified
+        self._same = "old-identity" in bugs
         lease = min(low for low, _ in timeouts.values())
         shared = Config("", tuple(timeouts), (0, 0), lease, bugs=frozenset(bugs))
         if raft is not None:
@@ -170,6 +177,8 @@ class World:
         config = replace(self._configs[name], incarnation=self._lives << 32)
         rng = random.Random(f"{self._seed}/{name}/{self._lives}")
         self.invariants.seen.pop(name, None)
+        if self._identified and not self.disks[name].identity:
+            self.disks[name].identity = 1 if self._same else 1 + self._lives
         self.nodes[name] = Node(config, self.disks[name].boot(), rng, self.now_ms)
         self.act(name)
 
@@ -178,6 +187,11 @@ class World:
         del self.nodes[name]
         self.disks[name].sync(keep)
         self.disks[name].pending.clear()
+
+    def lose_disk(self, name: str) -> None:
+        """Ends a node if it lives, and all that it had goes."""
+        self.nodes.pop(name, None)
+        self.disks[name] = Disk()
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -241,7 +255,7 @@ class World:
                 self.deliver()
             elif not busy:
                 return
-        raise AssertionError("does not settle")
+        raise Breach(f"LV does not settle in {limit} steps")
 
     def run(self, ms: int, step: int = 5) -> None:
         """Lets a healthy world go on for a while."""
@@ -269,6 +283,19 @@ class World:
         """Somebody asks a node to hand over."""
         self._refs += 1
         self.act(name, Transfer(self._refs, to))
+        return self._refs
+
+    def change(self, name: str, action: str, node: str) -> int:
+        """Somebody asks a node for other members."""
+        self._refs += 1
+        identity = self.disks[node].identity if node in self.disks else 0
+        self.act(name, Change(self._refs, action, node, identity))
+        return self._refs
+
+    def take_snapshot(self, name: str) -> int:
+        """Somebody asks a node to compact its log."""
+        self._refs += 1
+        self.act(name, Compact(self._refs))
         return self._refs
 
     def cut(self, sides: Sequence[Sequence[str]]) -> None:

@@ -17,6 +17,7 @@ from harness.check.limits import Budget
 from harness.check.linearizability import judge
 from harness.check.models import Model
 from harness.check.monitors import monitored, queues, registers, sets
+from harness.check.native import Native, available
 from harness.check.problem import pose
 from harness.core.operations import History
 from harness.core.protocols import Limits
@@ -80,6 +81,26 @@ def test_it_decides_nothing_where_a_value_is_put_in_twice(name: str) -> None:
         assert difference(history, model) in (None, "none")
         twice += difference(history, model) == "none"
     assert twice > 200
+
+
+@pytest.mark.skipif(available() is not None, reason=f"no native core here: {available()}")
+@pytest.mark.parametrize("name", ["fifo-queue", "unordered-queue"])
+@given(seed=st.integers(0, 1 << 32))
+def test_compiled_it_says_the_same(name: str, seed: int) -> None:
+    """To the last place in the order; and that it does not decide, where it does not."""
+    many = UNIQUE[name] if seed % 4 else SUBJECTS[name]
+    history = random_history(
+        random.Random(seed),
+        many,
+        operations=4 + seed % 60,
+        clients=2 + seed % 9,
+        lost=(0, 0.1, 0.3)[seed % 3],
+        lies=(0, 0.05, 0.15)[seed // 3 % 3],
+    )
+    problem, budget = pose(history.operations, parse_model(name)), Budget(Limits())
+    numbers = queues.roles(problem)
+    assert numbers is not None
+    assert Native(problem).queue(budget, numbers) == monitored(problem, budget)
 
 
 SEEDS = 10_000

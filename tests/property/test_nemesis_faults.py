@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.core.cluster import Cluster
@@ -17,10 +17,14 @@ from harness.core.rng import derive
 from harness.core.units import MILLISECOND, SECOND
 from harness.engine.injection import Injector
 from harness.engine.journal import Journal
+from nemesis.churn import Churn
 from nemesis.clock import Clock
-from nemesis.packet import Loss, Slow
+from nemesis.disk import Disk
+from nemesis.packet import Corrupt, Duplicate, Loss, Rate, Reorder, Slow
 from nemesis.partition import Partition
 from nemesis.process import Kill, Pause
+from nemesis.resources import Resources
+from nemesis.restart import Restart
 from tests.fakes import FakeCluster, FakeTarget, run
 
 NODES = st.integers(3, 6)
@@ -29,6 +33,7 @@ SEEDS = st.integers(0, 2**32)
 
 def families() -> dict[str, Nemesis]:
     made: tuple[Nemesis, ...] = (Partition(), Kill(), Pause(), Clock(), Slow(), Loss())
+    made += (Duplicate(), Reorder(), Corrupt(), Rate(), Disk(), Churn(), Restart(), Resources())
     return {nemesis.name: nemesis for nemesis in made}
 
 
@@ -43,6 +48,9 @@ class VirtualJournal:
 
     def fault(self, record: FaultRecord) -> None:
         self.told.append(record)
+
+    def phase(self, name: str) -> None:
+        """Nothing here reads the phases."""
 
 
 def inject(
@@ -85,6 +93,8 @@ CHOSEN = st.lists(st.sampled_from(sorted(families())), min_size=1, max_size=6, u
 @settings(max_examples=25)
 @given(CHOSEN, NODES, SEEDS)
 def test_every_planned_fault_bites_and_heals(chosen: list[str], count: int, seed: int) -> None:
+    # A server that others keep down while its disk is bad writes nothing: that is not proven.
+    assume(not {"churn", "disk"} <= set(chosen))
     cluster = FakeCluster(tuple(f"n{number}" for number in range(1, count + 1)))
     schedule = merged(chosen, count, seed, 30)
     records = inject(cluster, schedule)
@@ -113,7 +123,20 @@ def test_a_run_that_is_cut_short_leaves_nothing(
 def tangles(draw: st.DrawFn) -> tuple[FaultStep, ...]:
     """Faults of few families that begin and end in any order, on top of each other."""
     made, nodes, steps = families(), ("n1", "n2", "n3", "n4"), []
-    names = draw(st.sampled_from([("kill", "pause"), ("partition",), ("slow", "loss"), ("clock",)]))
+    names = draw(
+        st.sampled_from(
+            [
+                ("kill", "pause"),
+                ("partition",),
+                ("slow", "loss"),
+                ("slow", "duplicate", "reorder", "corrupt", "rate"),
+                ("clock",),
+                ("disk", "kill", "pause"),
+                ("churn", "kill"),
+                ("churn", "partition"),
+            ]
+        )
+    )
     for number in range(draw(st.integers(2, 6))):
         family = draw(st.sampled_from(names))
         rng = derive(draw(SEEDS), family)

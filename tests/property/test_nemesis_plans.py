@@ -21,15 +21,22 @@ from harness.core.rng import derive
 from harness.core.units import SECOND
 from harness.core.values import freeze, thaw
 from harness.store.codec import decode, encode
+from nemesis.churn import Churn
 from nemesis.clock import Clock
-from nemesis.packet import Loss, Slow
+from nemesis.disk import Disk
+from nemesis.packet import Corrupt, Duplicate, Loss, Rate, Reorder, Slow
 from nemesis.partition import Partition
 from nemesis.process import Kill, Pause, Power
+from nemesis.resources import Resources
+from nemesis.restart import Restart
 from nemesis.roles import majority
-from nemesis.schedule import SHORTEST_LOAD_NS, windows
+from nemesis.schedule import INTENSITIES, SHORTEST_LOAD_NS, windows
 from nemesis.shapes import aim
 
-FAMILIES: tuple[Callable[[], Nemesis], ...] = (Partition, Kill, Power, Pause, Clock, Slow, Loss)
+FAMILIES: tuple[Callable[[], Nemesis], ...] = (
+    *(Partition, Kill, Power, Pause, Clock, Slow, Loss),
+    *(Duplicate, Reorder, Corrupt, Rate, Disk, Churn, Restart, Resources),
+)
 SEEDS = st.integers(0, 2**32)
 LOADS = st.integers(SHORTEST_LOAD_NS, 600 * SECOND)
 
@@ -45,7 +52,9 @@ def plans(draw: st.DrawFn) -> tuple[Nemesis, str | None, int, int, tuple[FaultSt
     narrowing = draw(st.none() | st.sampled_from(sorted(nemesis.narrowings)))
     count, load = draw(st.integers(4, 9)), draw(LOADS)
     rng = derive(draw(SEEDS), nemesis.name)
-    return nemesis, narrowing, count, load, nemesis.plan(rng, names(count), load, narrowing)
+    intensity = draw(st.sampled_from(INTENSITIES))
+    steps = nemesis.plan(rng, names(count), load, narrowing, intensity)
+    return nemesis, narrowing, count, load, steps
 
 
 @given(SEEDS, LOADS)
@@ -63,9 +72,32 @@ def test_windows_leave_room(seed: int, load: int) -> None:
         assert 2 * SECOND - 2_000_000 <= two.at_ns - one.end_ns <= 4 * SECOND + 2_000_000
 
 
-def test_a_minute_has_room_for_several() -> None:
-    counts = {len(windows(derive(seed, "windows"), 60 * SECOND)) for seed in range(50)}
-    assert counts <= {5, 6, 7, 8}
+@given(SEEDS, LOADS, st.sampled_from(["calm", "brutal"]))
+def test_windows_of_other_intensities_leave_room(seed: int, load: int, intensity: str) -> None:
+    found = windows(derive(seed, "windows"), load, intensity)
+    assert found
+    assert found[-1].end_ns <= load - max(SECOND, load * 8 // 100)
+    for one, two in pairwise(found):
+        gap = two.at_ns - one.end_ns
+        if intensity == "calm":
+            assert 4 * SECOND - 2_000_000 <= gap <= 16 * SECOND + 2_000_000
+        else:
+            assert SECOND // 10 - 2_000_000 <= gap <= 2 * SECOND + 2_000_000
+            assert SECOND // 10 - 1_000_000 <= one.duration_ns <= 4 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("intensity", "low", "high"), [("calm", 3, 6), ("normal", 5, 8), ("brutal", 20, 60)]
+)
+def test_a_minute_has_room_for_several(intensity: str, low: int, high: int) -> None:
+    counts = {len(windows(derive(seed, "windows"), 60 * SECOND, intensity)) for seed in range(50)}
+    assert low <= min(counts)
+    assert max(counts) <= high
+
+
+def test_there_is_no_other_intensity() -> None:
+    with pytest.raises(UsageError, match="known: calm, normal, brutal"):
+        windows(derive(1, "windows"), 60 * SECOND, "cruel")
 
 
 @given(plans())
@@ -153,7 +185,7 @@ def test_every_narrowing_says_what_it_means_and_works_where_it_can(
             try:
                 steps = nemesis.plan(derive(1, "any"), names(count), 8 * SECOND, narrowing)
             except UsageError as error:
-                assert count < 4
+                assert count < (5 if narrowing == "swizzle" else 4)
                 assert f"not {count}" in str(error) or "at least 2 nodes" in str(error)
             else:
                 assert len(steps) >= 1

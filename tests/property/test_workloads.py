@@ -21,14 +21,21 @@ from harness.core.protocols import Workload, WorkloadOptions
 from harness.core.rng import derive
 from harness.core.values import Value, thaw
 from workloads.append import Append
+from workloads.bank import Bank
+from workloads.cas_register import CasRegister
 from workloads.counter import Counter
 from workloads.keys import GROUP, LOOKS, Keys, is_reader
+from workloads.lock import Lock
+from workloads.queue import Queue
 from workloads.register import Register
 from workloads.set import GrowSet
+from workloads.unique_ids import UniqueIds
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 Make = Callable[[Any, WorkloadOptions], Workload]
-ALL: tuple[Make, ...] = (Register, GrowSet, Counter, Append)
+READ: tuple[Make, ...] = (Register, GrowSet, Counter, Append, CasRegister)
+"""Those that end with reads."""
+ALL: tuple[Make, ...] = (*READ, Queue, Lock, Bank, UniqueIds)
 SEEDS = st.integers(0, 2**32)
 THREADS = st.integers(1, 30)
 
@@ -56,11 +63,34 @@ class Store:
                 self.held[call.key] = new
             case "increment", int() as delta:
                 self.held[call.key] = (held or 0) + delta
-            case (("add" | "append"), element):
+            case (("add" | "append" | "enqueue"), element):
                 self.held[call.key] = (*(held or ()), element)
+            case "dequeue", _:
+                self.held[call.key] = (held or ())[1:]
+                return Completion(Outcome.OK, held[0] if held else None)
+            case "generate", _:
+                self.held[call.key] = (held or 0) + 1
+                return Completion(Outcome.OK, self.held[call.key])
+            case ("acquire", _) | ("release", int()):
+                return self.lock(call, *(held or (False, 0)))
+            case "open", (*names, int(balance)):
+                self.held[call.key] = dict.fromkeys(names, balance)
+            case "transfer", (source, to, int(amount)):
+                if not held or held[source] < amount:
+                    return Completion(Outcome.FAIL, error=MISMATCH)
+                moved = {source: held[source] - amount, to: held[to] + amount}
+                self.held[call.key] = held | moved
+            case "snapshot", (*names,):
+                return Completion(Outcome.OK, tuple((held or {}).get(name) for name in names))
             case f, _:
                 raise AssertionError(f"unknown function {f}")
         return Completion(Outcome.OK)
+
+    def lock(self, call: Call, taken: bool, token: int) -> Completion:
+        if taken == (call.f == "acquire") or (taken and token != call.value):
+            return Completion(Outcome.FAIL, error=MISMATCH)
+        self.held[call.key] = (not taken, token if taken else token + 1)
+        return Completion(Outcome.OK, None if taken else token + 1)
 
 
 def drive(
@@ -85,7 +115,7 @@ def fresh_value(call: Call) -> Value:
     match call:
         case Call(f="cas", value=(_, new)):
             return new
-        case Call(f="write" | "add" | "append"):
+        case Call(f="write" | "add" | "append" | "enqueue"):
             return call.value
         case _:
             return None
@@ -137,6 +167,8 @@ def test_keys_retire_and_are_shared_by_few(make: Make, seed: int, threads: int) 
         (GrowSet, {"add": 1 / 3, "read": 2 / 3}, {"add": 0.9, "read": 0.1}),
         (Counter, {"increment": 0.2, "read": 0.8}, {"increment": 0.9, "read": 0.1}),
         (Append, {"append": 0.2, "read": 0.8}, {"append": 0.75, "read": 0.25}),
+        (CasRegister, {"cas": 0.2, "read": 0.8}, {"cas": 0.75, "read": 0.25}),
+        (Queue, {"enqueue": 0.3, "dequeue": 0.7}, {"enqueue": 0.7, "dequeue": 0.3}),
     ],
 )
 def test_proportions(make: Make, reader: dict[str, float], writer: dict[str, float]) -> None:
@@ -201,7 +233,7 @@ def test_increments_only_go_up() -> None:
     assert deltas == {1, 2, 3, 4, 5}
 
 
-@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("make", READ)
 @settings(max_examples=15)
 @given(seed=SEEDS, threads=THREADS)
 def test_in_the_end_every_key_is_read_and_the_last_ones_everywhere(
@@ -233,8 +265,11 @@ def test_a_long_run_does_not_end_in_endless_reads() -> None:
 def test_a_thread_draws_the_same_whatever_others_do(
     seed: int, threads: int, turns: list[int]
 ) -> None:
-    """What a thread does next depends on its own past; only which key is live is common."""
-    for make in ALL:
+    """What a thread does next depends on its own past; only which key is live is common.
+
+    (And in a bank, who came first and opened it.)
+    """
+    for make in (it for it in ALL if it is not Bank):
         one, two = made(make, seed, threads), made(make, seed, threads)
         alone = [call.f for _ in range(20) if (call := one.next(0)) is not None]
         among: list[str] = []
@@ -243,6 +278,67 @@ def test_a_thread_draws_the_same_whatever_others_do(
             if len(among) < 20 and (call := two.next(0)) is not None:
                 among.append(call.f)
         assert among == alone[: len(among)]
+
+
+def test_in_the_end_queues_are_drained() -> None:
+    store, workload = Store(), made(Queue, 7, 10)
+    for _ in drive(workload, rounds(10, 2_000), store):
+        pass
+    found: dict[Value, list[Value]] = {}
+    for _, call in workload.final():
+        assert call.f == "dequeue"
+        found.setdefault(call.key, []).append(store.answer(call).value)
+    assert len(found) > 10
+    assert {key for key, held in store.held.items() if held} == set()
+    assert all(values[-1] is None and None not in values[:-1] for values in found.values())
+
+
+def test_who_has_a_lock_releases_it_next_and_nobody_else_does() -> None:
+    holder: dict[Value, int] = {}
+    store, workload = Store(), made(Lock, 7, 10)
+    for thread in rounds(10, 3_000):
+        call = workload.next(thread)
+        assert call is not None
+        assert (call.f == "release") == (thread in holder.values())
+        done = store.answer(call)
+        workload.ended(call, done)
+        if call.f == "release":
+            assert holder.pop(call.key) == thread
+        elif done.outcome is Outcome.OK:
+            holder[call.key] = thread
+
+
+def test_locks_and_banks_that_nobody_knows_about_are_given_up() -> None:
+    for make in (Lock, Bank):
+        workload, keys = made(make, 7, 5), []
+        for _ in range(5):
+            call = workload.next(0)
+            assert call is not None
+            assert call.f in ("acquire", "open")
+            keys.append(call.key)
+            workload.ended(call, Completion(Outcome.INFO))
+        assert len(set(keys)) == 5
+
+
+def test_before_a_bank_is_open_others_only_look() -> None:
+    workload = made(Bank, 7, 5)
+    first = workload.next(0)
+    assert first is not None
+    early = {call.f for thread in rounds(5, 20) if (call := workload.next(thread))}
+    workload.ended(first, Completion(Outcome.OK))
+    late = {call.f for thread in rounds(5, 20) if (call := workload.next(thread))}
+    assert (first.f, early, late) == ("open", {"snapshot"}, {"snapshot", "transfer"})
+
+
+@pytest.mark.parametrize("make", ALL)
+@given(seed=SEEDS)
+def test_they_call_what_they_say(make: Make, seed: int) -> None:
+    workload = made(make, seed, 10)
+    called = {call.f for call, _ in drive(workload, rounds(10, 300))}
+    assert called == workload.functions
+    assert {call.f for _, call in workload.final()} <= workload.functions
+    if workload.model is not None:
+        assert workload.functions <= parse_model(workload.model).functions
 
 
 @pytest.mark.parametrize("make", ALL)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import Phase, seed, settings
 
 from harness.cli import cli
 from harness.core.operations import Call, Complete, Completion, Invoke, Outcome
@@ -47,6 +49,24 @@ def test_the_model_of_the_readme_judges(capsys: pytest.CaptureFixture[str]) -> N
     assert "it held 10" in said
     definition = python[python.index("def step") : python.index("deposit, withdraw =")]
     assert len([line for line in definition.splitlines() if line.strip()]) < 25
+
+
+def test_the_property_of_the_readme_fails_and_shrinks() -> None:
+    (python,) = [block for block in blocks() if "simulate(" in block]
+    assert len([line for line in python.splitlines() if line.strip()]) <= 10
+    # Without the explaining phase, which traces every line of every run.
+    phases = (Phase.generate, Phase.shrink)
+    before = settings.get_current_profile_name()
+    settings.register_profile("readme", database=None, phases=phases)
+    settings.load_profile("readme")
+    try:
+        made: dict[str, Any] = {}
+        exec(compile(python, "README.md", "exec"), made)
+        test = seed(1)(made["test_what_was_acknowledged_stays"])
+        with pytest.raises(AssertionError, match=r"majority-commit: n. acknowledged entry"):
+            test()
+    finally:
+        settings.load_profile(before)
 
 
 def test_every_command_of_the_readme_exists() -> None:

@@ -56,6 +56,16 @@ def test_docker_is_imported_in_one_file() -> None:
     assert len(users) <= 1, users
 
 
+def test_hypothesis_is_imported_in_one_file() -> None:
+    users = [
+        path.relative_to(ROOT)
+        for room in ("harness", "nemesis", "workloads", "target", "reports")
+        for path in (ROOT / room).rglob("*.py")
+        if any(name.split(".")[0] == "hypothesis" for name in imported(path))
+    ]
+    assert users == [Path("harness/hypothesis.py")]
+
+
 def test_every_package_is_listed_for_the_wheel() -> None:
     import tomllib
 

@@ -47,12 +47,12 @@ def _target(rule: str) -> str:
 
 def _checked(rule: str, chains: dict[str, list[str]]) -> str:
     target = _target(rule)
-    assert target in ("DROP", "NFQUEUE") or target in chains, f"no such chain: {target}"
+    assert target in ("DROP", "REJECT", "NFQUEUE") or target in chains, f"no such chain: {target}"
     return rule
 
 
 def verdict(chains: dict[str, list[str]], source: str, chain: str = "INPUT") -> str:
-    """DROP, NFQUEUE or ACCEPT for a packet from ``source``."""
+    """DROP, REJECT, NFQUEUE or ACCEPT for a TCP packet from ``source``."""
     for rule in chains[chain]:
         if rule.startswith("-s ") and rule.split()[1] != source:
             continue

@@ -32,6 +32,10 @@ table bridge quorum_x {
     type filter hook forward priority -10; policy accept;
     ip saddr . ip daddr @cut counter name ip saddr . ip daddr map @counted drop
   }
+  chain output {
+    type filter hook output priority -10; policy accept;
+    ip saddr . ip daddr @cut counter name ip saddr . ip daddr map @counted drop
+  }
 }
 """
     )
@@ -57,6 +61,35 @@ def test_nft_counters_by_link() -> None:
     ]
     printed = json.dumps({"nftables": [{"metainfo": {"version": "1.0.6"}}, *counters]})
     assert firewall.nft_counts(printed, ["n1", "n2"]) == {("n1", "n2"): 12, ("n2", "n1"): 0}
+
+
+def test_two_sets_of_chains_do_not_know_each_other() -> None:
+    tables = fresh()
+    verdicts = ("-p tcp -j REJECT --reject-with tcp-reset", "-j DROP")
+    restore(tables, firewall.iptables_build(SOURCES))
+    alone = {chain: list(rules) for chain, rules in tables["filter"].items()}
+    restore(tables, firewall.iptables_build(SOURCES, "QUORUMR", verdicts))
+    restore(tables, firewall.iptables_cut(SOURCES, [2], "QUORUMR"))
+    restore(tables, firewall.iptables_cut(SOURCES, [3]))
+    assert [verdict(tables["filter"], source) for source in SOURCES] == [
+        "ACCEPT",
+        "ACCEPT",
+        "REJECT",
+        "DROP",
+        "ACCEPT",
+    ]
+    restore(tables, firewall.iptables_cut(SOURCES, []))
+    restore(tables, firewall.iptables_remove(SOURCES, "QUORUMR"))
+    assert tables["filter"] == alone
+    printed = """\
+[1:2] -A INPUT -j QUORUM
+[9:9] -A QUORUM -s 10.0.0.1/32 -j QUORUM-0
+[3:180] -A QUORUM-0 -j DROP
+[4:240] -A QUORUMR-0 -p tcp -j REJECT --reject-with tcp-reset
+[5:300] -A QUORUMR-0 -j DROP
+"""
+    assert firewall.iptables_counts(printed) == {0: 3}
+    assert firewall.iptables_counts(printed, "QUORUMR") == {0: 9}
 
 
 @given(cuts)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.cluster import ClockSkew, Link, LinkBehaviour, ServerSpec
+from harness.core.cluster import ClockSkew, Link, LinkBehaviour, LinkCounts, ServerSpec
 from harness.core.errors import EnvironmentFailure
 from harness.runtime.hands import Clocks, Network, Processes, added, lacking, united
 from tests.unit.agent.test_wire import FakeWire, speaking
@@ -23,6 +23,9 @@ behaviours = st.builds(
     delay_ns=st.integers(0, 5),
     jitter_ns=st.integers(0, 5),
     loss=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+    corrupt=st.sampled_from([0.0, 0.25, 1.0]),
+    late_ns=st.integers(0, 5),
+    bytes_per_s=st.integers(0, 5),
 )
 shapes = st.dictionaries(st.tuples(nodes, nodes), behaviours)
 
@@ -41,11 +44,17 @@ def test_behaviours_add_up(wishes: list[dict[Link, LinkBehaviour]]) -> None:
     total = added(wishes)
     for link in [(source, to) for source in NODES for to in NODES]:
         here = [wish[link] for wish in wishes if link in wish]
-        kept = 1.0
+        kept = sound = 1.0
         for one in here:
             kept *= 1 - one.loss
+            sound *= 1 - one.corrupt
         expected = LinkBehaviour(
-            sum(one.delay_ns for one in here), sum(one.jitter_ns for one in here), 1 - kept
+            sum(one.delay_ns for one in here),
+            sum(one.jitter_ns for one in here),
+            1 - kept,
+            corrupt=1 - sound,
+            late_ns=max((one.late_ns for one in here), default=0),
+            bytes_per_s=min((one.bytes_per_s for one in here if one.bytes_per_s), default=0),
         )
         if link[0] == link[1] or expected == LinkBehaviour():
             assert link not in total
@@ -67,11 +76,24 @@ def test_every_change_says_the_whole_state() -> None:
             await network.cut("a", {})
             await network.cut("b", {})
             await network.cut("b", {})
+            await network.cut("c", {"n1": frozenset({"n2", "n3"}), "n2": frozenset({"clients"})})
+            await network.cut("d", {"n1": frozenset({"n2"}), "n3": frozenset({"n1"})}, reject=True)
+            await network.cut("c", {})
             await network.shape("a", {("n1", "n2"): LinkBehaviour(5, 1, 0.5)})
         first, second = ["n2", "n1"], ["n3", "n1"]
-        states = [request["links"] for request in asked(wire, "cut")]
-        assert states == [[first], [first, second], [first, second], [], []]
-        assert [request["links"] for request in asked(wire, "shape")] == [[["n1", "n2", 5, 1, 0.5]]]
+        cuts = [(request["links"], request["rejected"]) for request in asked(wire, "cut")]
+        assert [links for links, _ in cuts[:5]] == [
+            [first],
+            [first, second],
+            [first, second],
+            [],
+            [],
+        ]
+        silent = [["clients", "n2"], first, second]
+        # What anybody wants dropped in silence is.
+        assert cuts[5:] == [(silent, []), (silent, [["n1", "n3"]]), ([], [["n1", "n3"], first])]
+        behaviour = {"delay_ns": 5, "jitter_ns": 1, "loss": 0.5}
+        assert [request["links"] for request in asked(wire, "shape")] == [[["n1", "n2", behaviour]]]
 
     asyncio.run(body())
 
@@ -94,7 +116,7 @@ def test_a_stranger_changes_nothing() -> None:
 def test_counts_by_link() -> None:
     answers: Mapping[str, object] = {
         "dropped": {"links": [["n1", "n2", 4]]},
-        "shaped": {"links": [["n1", "n2", 4, 2]]},
+        "shaped": {"links": [["n1", "n2", 4, 2, 0, 0, 0, 1]]},
         "probe": {"links": [["n1", "n2"]]},
         "round_trip": {"ns": None},
     }
@@ -103,7 +125,7 @@ def test_counts_by_link() -> None:
         async with speaking(FakeWire(lambda request: answers[request["op"]])) as agent:
             network = Network(agent, NODES, "nft", "netem")
             assert await network.dropped() == {("n1", "n2"): 4}
-            assert await network.shaped() == {("n1", "n2"): (4, 2)}
+            assert await network.shaped() == {("n1", "n2"): LinkCounts(4, 2, limited=1)}
             links = [("n1", "n2"), ("n2", "n1")]
             assert await network.probe(links) == {links[0]: True, links[1]: False}
             assert await network.round_trip(("n1", "n2")) is None
@@ -159,6 +181,7 @@ def test_a_skew_is_told_in_full() -> None:
             "node": "n1",
             "offset_ns": -5,
             "rate": 1.1,
+            "monotonic_rate": 1.0,
             "strobe_ns": 0,
             "strobe_period_ns": 0,
         }
@@ -175,9 +198,17 @@ def test_a_skew_is_told_in_full() -> None:
         ("partition", None),
         ("slow", "no netem; no queue"),
         ("loss", "no netem; no queue"),
+        ("rate", "no netem; no queue"),
+        ("corrupt", "no queue"),
+        ("reject", None),
+        ("resources", "no CAP_SYS_RESOURCE"),
+        ("cpu", None),
+        ("memory", None),
+        ("files", "no CAP_SYS_RESOURCE"),
         ("earthquake", "no runtime here knows how to do 'earthquake'"),
     ],
 )
 def test_what_is_lacking(capability: str, reason: str | None) -> None:
     abilities = {"nft": "no nft", "iptables": None, "netem": "no netem", "nfqueue": "no queue"}
+    abilities |= {"limits": None, "prlimit": "no CAP_SYS_RESOURCE"}
     assert lacking(capability, abilities) == reason

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.agent import netem, tools
-from harness.agent.machines import Behaviour, Machine
+from harness.agent.machines import Behaviour, Counts, Machine
 from harness.agent.tools import Command
 from tests.conftest import unavailable
 
@@ -31,6 +31,7 @@ PEERS = ["10.0.0.2", "10.0.0.3"]
         (Behaviour(0, 1_000_000, 0.0), " delay 0us 1000us"),
         (Behaviour(0, 0, 0.125), " loss random 12.5000%"),
         (Behaviour(1_000, 0, 1.0), " delay 1us loss random 100.0000%"),
+        (Behaviour(bytes_per_s=8_000), " rate 64000bit"),
     ],
 )
 def test_parameters(behaviour: Behaviour | None, words: str) -> None:
@@ -57,6 +58,12 @@ def test_a_change_names_the_leaves_that_change() -> None:
         "qdisc change dev eth0 parent 1:1 handle 10: netem limit 100000\n"
         "qdisc change dev eth0 parent 1:2 handle 11: netem limit 100000 delay 1000us\n"
     )
+
+
+def test_a_rate_has_a_short_queue() -> None:
+    said = netem.change("eth0", {0: Behaviour(bytes_per_s=50_000), 1: Behaviour(bytes_per_s=9)})
+    assert "netem limit 200 rate 400000bit" in said
+    assert "netem limit 32 rate 72bit" in said
 
 
 @pytest.mark.netns
@@ -96,7 +103,16 @@ def test_readings() -> None:
 
 
 behaviours = st.one_of(
-    st.none(), st.sampled_from([Behaviour(5, 0, 0.0), Behaviour(0, 5, 0.5), Behaviour(0, 0, 0.5)])
+    st.none(),
+    st.sampled_from(
+        [
+            Behaviour(5, 0, 0.0),
+            Behaviour(0, 5, 0.5),
+            Behaviour(0, 0, 0.5),
+            Behaviour(bytes_per_s=9),
+            Behaviour(loss=0.5, bytes_per_s=9),
+        ]
+    ),
 )
 
 
@@ -111,8 +127,14 @@ def test_only_packets_under_a_behaviour_count(
         sent, dropped = sent + more, dropped + less
     tally.advance((sent, dropped), None)
     slow = [span for span in spans if span[0] and (span[0].delay_ns or span[0].jitter_ns)]
-    assert tally.delayed == sum(more for _, more, _ in slow)
-    assert tally.lost == sum(less for behaviour, _, less in spans if behaviour)
+    limited = [span for span in spans if span[0] and span[0].bytes_per_s]
+    # Where nothing is lost by chance, what is dropped found its queue full.
+    full = sum(less for how, _, less in limited if how and not how.loss)
+    assert tally.counts == Counts(
+        delayed=sum(more for _, more, _ in slow),
+        lost=sum(less for behaviour, _, less in spans if behaviour) - full,
+        limited=sum(more for _, more, _ in limited) + full,
+    )
 
 
 class FakeTc:
@@ -158,8 +180,8 @@ def test_a_shaper_over_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
         3: [netem.build("eth0", ["10.0.0.1", "10.0.0.2"])],
     }
     tc.counts = {(1, 0): (7, 0), (1, 1): (10, 3), (2, 0): (8, 0)}
-    assert shaper.shaped()["n1", "n3"] == (10, 3)
-    assert shaper.shaped()["n1", "n2"] == (0, 0)
+    assert shaper.shaped()["n1", "n3"] == Counts(10, 3)
+    assert shaper.shaped()["n1", "n2"] == Counts()
 
     tc.told.clear()
     shaper.shape({("n1", "n3"): slow, ("n2", "n1"): slow})
@@ -167,8 +189,8 @@ def test_a_shaper_over_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
     shaper.shape({})
     assert tc.told[1] == [netem.change("eth0", {1: None})]
     tc.counts = {(1, 0): (9, 0), (1, 1): (99, 3), (2, 0): (99, 0)}
-    assert shaper.shaped()["n1", "n3"] == (10, 3)
-    assert shaper.shaped()["n2", "n1"] == (0, 0)
+    assert shaper.shaped()["n1", "n3"] == Counts(10, 3)
+    assert shaper.shaped()["n2", "n1"] == Counts()
     tc.told.clear()
     shaper.remove()
     assert tc.told == {n: ["qdisc del dev eth0 root\n"] for n in (1, 2, 3)}

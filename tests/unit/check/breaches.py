@@ -183,6 +183,12 @@ BAD: dict[str, tuple[str, str, list[Line]]] = {
         "The state of n3 went from entry 3 back to 1.",
         [apply(50, "n3", 1)],
     ),
+    "candidates that nobody asked for": (
+        "pre-vote",
+        "n3 stood for election in terms 3, 4 and 5, which no other node had heard of by then: "
+        "it did not ask first.",
+        [role(50 + term, "n3", "candidate", term) for term in (3, 4, 5)],
+    ),
     "no majority": (
         "majority-commit",
         "n2 acknowledged entry 4 of term 2 when only n2 of 3 nodes had it on disk.",
@@ -192,6 +198,20 @@ BAD: dict[str, tuple[str, str, list[Line]]] = {
         "majority-commit",
         "n2 acknowledged entry 4 of term 2 when none of 3 nodes had it on disk.",
         [ack(51, "n2", 4, 2)],
+    ),
+    "a disk that was lost long before": (
+        "majority-commit",
+        "n2 acknowledged entry 4 of term 2 when only n2 of 3 nodes had it on disk.",
+        [
+            boot(50, "n3", identity=7),
+            durable(51, "n2", 4, [[4, 4, 2]]),
+            ack(52, "n2", 4, 2),
+        ],
+    ),
+    "a node that lost its disk and says that it is the same": (
+        "monotonic-state",
+        "n2 started again in term 0, after term 2.",
+        [boot(50, "n2", identity=0)],
     ),
     "no majority of the voters": (
         "majority-commit",

@@ -34,9 +34,10 @@ def boot(
     vote: str | None = None,
     state: str | None = None,
     other: Iterable[int] = (),
+    identity: int = 0,
 ) -> Line:
     newest = max((run[2] for run in log), default=0) if term is None else term
-    fields: Line = {"version": 2, "term": newest, "vote": vote, "bugs": []}
+    fields: Line = {"version": 2, "term": newest, "vote": vote, "bugs": [], "identity": identity}
     shown = f"s{snapshot[0]}" if state is None else state
     fields |= {"log": log, "sums": sums(log, other), "snapshot": snapshot, "state": shown}
     return {"t": t, "node": node, "e": "boot", **fields}

@@ -69,6 +69,25 @@ def test_what_makes_a_run_inadequate(
     assert ending(run, (VALID,)).exit_code in (ExitCode.INADEQUATE, ExitCode.ENVIRONMENT)
 
 
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"min_operations": 4}, "3 operations succeeded, fewer than 4"),
+        (
+            {"min_ok_during": 2},
+            "1 operation succeeded during F1 partition (n1 | n2 n3), fewer than 2",
+        ),
+        ({"min_ok_after": 2}, "1 operation succeeded after the last heal, fewer than 2"),
+    ],
+)
+def test_limits_that_were_asked_for(limits: dict[str, int], words: str) -> None:
+    assert GOOD.plan is not None
+    least = {name: number - 1 for name, number in limits.items()}
+    for wanted, reasons in ((limits, (words,)), (least, ())):
+        plan = replace(GOOD.plan, spec=replace(GOOD.plan.spec, **wanted))  # type: ignore[arg-type]
+        assert adequacy(replace(GOOD, plan=plan)).reasons == reasons
+
+
 def test_aimed_at_the_leader_and_hit() -> None:
     aimed = fault("F1", resolved={"leader": "n2", "nodes": ("n2",)})
     assert adequacy(record([DURING, AFTER], [aimed])).adequate

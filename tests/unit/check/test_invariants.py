@@ -42,6 +42,28 @@ def test_what_is_wrong_is_named(what: str, tmp_path: Path) -> None:
 
 
 LEGAL: dict[str, list[Line]] = {
+    "candidates of whom somebody heard": [
+        role(50, "n3", "candidate", 3),
+        role(51, "n3", "candidate", 4),
+        vote(52, "n1", 4, None),
+        role(53, "n3", "candidate", 5),
+        role(54, "n3", "candidate", 6),
+    ],
+    "candidates of two lives": [
+        role(50, "n3", "candidate", 3),
+        role(51, "n3", "candidate", 4),
+        vote(52, "n3", 4, "n3"),
+        boot(53, "n3", [[1, 1, 1], [2, 3, 2]], term=4, vote="n3"),
+        role(54, "n3", "candidate", 5),
+        role(55, "n3", "candidate", 6),
+    ],
+    "a candidate that won in between": [
+        role(50, "n3", "candidate", 3),
+        role(51, "n3", "candidate", 4),
+        role(52, "n3", "leader", 4),
+        role(53, "n3", "candidate", 5),
+        role(54, "n3", "candidate", 6),
+    ],
     "nothing more": [],
     "the same node leads again, later": [
         boot(50, "n2", [[1, 1, 1], [2, 3, 2]]),
@@ -104,6 +126,20 @@ LEGAL: dict[str, list[Line]] = {
         config(52, "n2", 0, "n1", "n2", "n3"),
         config(53, "n2", 5, "n1", "n2"),
         ack(54, "n2", 4, 2),
+    ],
+    "a node that lost its disk is another one": [
+        boot(50, "n2", identity=7),
+        vote(51, "n2", 2, "n3"),
+    ],
+    "what was on a disk that is lost by now was counted": [
+        durable(50, "n2", 4, [[4, 4, 2]]),
+        durable(51, "n3", 4, [[4, 4, 2]]),
+        boot(52, "n3", identity=7),
+        ack(53, "n2", 4, 2),
+    ],
+    "a voter that is alone asks nobody": [
+        config(50, "n3", 4, "n3"),
+        *(role(50 + term, "n3", "candidate", term) for term in (3, 4, 5)),
     ],
     "a kind that nobody knows": [{"t": 50, "node": "n1", "e": "weather", "wind": "north"}],
 }

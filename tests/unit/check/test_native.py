@@ -203,16 +203,20 @@ def test_a_signal_ends_a_search() -> None:
 
 
 def hard(count: int = 400) -> list[Operation]:
-    """Unanswered cas among few values, which no search gets through (nobody can read 99)."""
+    """Unanswered cas among few values, which no search gets through: 99 is read twice, and only one
+    of them can have brought it."""
     rng = random.Random(5)
     lost = [
         op(number, "cas", (rng.randrange(12), rng.randrange(12)), number, None)
-        for number in range(count)
+        for number in range(count - 1)
     ]
-    writes = [op(count, "write", 0, count, count + 1)]
-    read = op(count + 1, "read", None, count + 2, count + 3, 99)
-    other = op(count + 2, "cas", (98, 99), count + 1, count + 4)
-    return [*lost, *writes, read, other]
+    once = op(count - 1, "cas", (3, 99), count - 1, None)
+    calls: list[tuple[str, Value, Value]] = [("write", 0, None), ("read", None, 99)] * 2
+    again = [
+        op(count + place, f, value, count + 2 * place, count + 2 * place + 1, result)
+        for place, (f, value, result) in enumerate(calls)
+    ]
+    return [*lost, once, *again]
 
 
 def test_the_limit_of_time_is_kept() -> None:

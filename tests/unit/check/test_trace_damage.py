@@ -41,6 +41,7 @@ def test_a_correct_trace(tmp_path: Path) -> None:
         "leader-completeness": "3 committed entries and 2 elections",
         "state-machine-safety": "3 states at 2 indices",
         "monotonic-state": "13 terms, votes and indices",
+        "pre-vote": "0 candidacies",
     }
     results = judged(tmp_path, GOOD)
     assert set(results) == set(words) == set(NAMES)

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import EnvironmentFailure
-from harness.runtime.docker import hostbase, images
+from harness.core.protocols import Program
+from harness.runtime.docker import hostbase, images, programs
 from harness.runtime.docker.engine import About, Engine, EngineFailure, Found
 from harness.runtime.docker.leftovers import remove_old_images
+from harness.runtime.docker.owner import ON
 
 files = st.dictionaries(st.text(max_size=5), st.binary(max_size=5), max_size=4)
 kinds = st.text(max_size=5)
@@ -77,6 +79,8 @@ class FakeEngine(Engine):
     fails_on: frozenset[str] = frozenset()
     architecture: str = "x86_64"
     done: list[str] = field(default_factory=list)
+    contexts: list[IO[bytes]] = field(default_factory=list)
+    on: dict[str, str] = field(default_factory=dict)
 
     def has_image(self, tag: str) -> bool:
         return tag in self.there
@@ -100,10 +104,14 @@ class FakeEngine(Engine):
         self.done.append(f"build on {base.partition(':')[0]}")
         if base in self.fails_on:
             raise EngineFailure("apt-get: no network")
+        self.contexts.append(context)
         self.there.add(tag)
 
     def images(self, label: str) -> list[Found]:
-        return [Found(f"sha256:{tag[-3:]}", tag) for tag in sorted(self.there)]
+        return [
+            Found(f"sha256:{tag[-3:]}", tag, {ON: self.on[tag]} if tag in self.on else {})
+            for tag in sorted(self.there)
+        ]
 
     def remove_image(self, tag: str) -> None:
         self.done.append(f"remove {tag}")
@@ -167,3 +175,60 @@ def test_old_images_of_ours_go_and_no_others() -> None:
     engine.there |= old | foreign
     assert len(remove_old_images(engine)) == 3
     assert engine.there == {now, *foreign}
+
+
+SHELL = Program("sh", "dash")
+
+
+def test_a_targets_program_is_this_hosts_on_the_hosts_base() -> None:
+    engine, said = FakeEngine(), list[str]()
+    node = images.ensure(engine, said.append)
+    assert programs.lacking(engine, SHELL) is None
+    tag = programs.ensure(engine, node, (SHELL,), said.append)
+    assert engine.done[-1] == "build on quorum-harness-node"
+    assert said[-1] == f"image {tag} with this host's sh"
+    with tarfile.open(fileobj=engine.contexts[-1]) as tar:
+        names = set(tar.getnames())
+        assert names >= {"Dockerfile", "files/usr/local/bin/sh"}
+        assert tar.getmember("files/usr/local/bin/sh").mode & 0o111
+        # What Python needs too is in the base: the C library is not replaced under its feet.
+        assert not [name for name in names if "libc.so" in name or "ld-linux" in name]
+    done = len(engine.done)
+    assert programs.ensure(engine, node, (SHELL,), said.append) == tag
+    assert len(engine.done) == done
+
+
+def test_a_targets_program_is_installed_on_an_official_base() -> None:
+    engine, said = FakeEngine(pulls=True), list[str]()
+    node = images.ensure(engine, said.append)
+    unheard_of = Program("nobody-has-this", "nobody-has-this-either")
+    assert programs.lacking(engine, unheard_of) is None
+    assert programs.version(engine, unheard_of) is None
+    programs.ensure(engine, node, (unheard_of,), said.append)
+    with tarfile.open(fileobj=engine.contexts[-1]) as tar:
+        (entry,) = tar.getmembers()
+        text = tar.extractfile(entry)
+        assert text is not None
+        assert b"install --no-install-recommends -y nobody-has-this-either" in text.read()
+
+
+def test_a_targets_program_that_can_be_had_nowhere() -> None:
+    engine = FakeEngine()
+    unheard_of = Program("nobody-has-this", "nobody-has-this-either")
+    assert programs.lacking(engine, unheard_of) == (
+        "nobody-has-this is not installed here: apt-get install nobody-has-this-either"
+    )
+    node = images.ensure(engine, lambda _: None)
+    with pytest.raises(EnvironmentFailure, match="apt-get install nobody-has-this-either"):
+        programs.ensure(engine, node, (unheard_of,), lambda _: None)
+
+
+def test_a_targets_image_goes_with_the_image_that_it_stands_on() -> None:
+    engine = FakeEngine()
+    node = images.ensure(engine, lambda _: None)
+    now = programs.ensure(engine, node, (SHELL,), lambda _: None)
+    old = f"{programs.REPOSITORY}:111111111111"
+    engine.there.add(old)
+    engine.on = {now: node, old: "quorum-harness-node:111111111111"}
+    assert remove_old_images(engine) == [f"image {old[:40]} (not of this version)"]
+    assert now in engine.there

@@ -86,6 +86,7 @@ class Script:
     name: str = "script"
     model: str | None = None
     checkers: tuple[str, ...] = ()
+    functions: frozenset[str] = frozenset()
 
     def next(self, thread: int) -> Call | None:
         return self.calls.pop(0) if self.calls else None

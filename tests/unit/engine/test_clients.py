@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.operations import Call, Complete, Completion, Invoke, Outcome, pair
+from harness.core.plan import RunSpec
 from harness.engine.clients import Pace, Worker, perform
+from harness.engine.journal import Journal
+from harness.engine.patience import Patience
+from harness.store.load import load_run
+from harness.store.run import RunFolder
 from tests.unit.engine.parts import (
     NO_CLUSTER,
     Memory,
@@ -71,9 +79,45 @@ def test_a_client_that_never_returns_is_unknown() -> None:
     call = Call("write", "k", 1)
 
     async def go() -> Completion:
-        return await perform(journal(memory), client, 0, "n1", call, -0.999)
+        patience = Patience(0.001)
+        return await perform(journal(memory), client, 0, "n1", call, 1.0, patience)
 
-    assert asyncio.run(go()).outcome is Outcome.INFO
+    done = asyncio.run(go())
+    assert (done.outcome, done.error) == (Outcome.INFO, "timed out")
+    assert [op.outcome for op in pair(memory.events)] == [Outcome.INFO]
+
+
+def test_patience_is_for_each_call_anew() -> None:
+    async def go() -> int:
+        patience = Patience(0.05)
+        for _ in range(20):
+            patience.begin()
+            await asyncio.sleep(0.01)
+            patience.end()
+        assert asyncio.current_task() is patience._task
+        patience.close()
+        await asyncio.sleep(0.1)
+        return patience._task.cancelling()
+
+    assert asyncio.run(go()) == 0
+
+
+@pytest.mark.parametrize("limit_s", [3600.0, 0.02])
+def test_who_cancels_the_client_is_not_taken_for_the_limit(limit_s: float) -> None:
+    memory = Memory()
+    client = ScriptedClient(lambda call: asyncio.sleep(3600))
+
+    async def both(limit_s: float) -> None:
+        patience = Patience(limit_s)
+        call = Call("write", "k", 1)
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_later(0.02, task.cancel)
+        # At the same instant the limit may be over as well.
+        await perform(journal(memory), client, 0, "n1", call, 1.0, patience)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(both(limit_s))
     assert [op.outcome for op in pair(memory.events)] == [Outcome.INFO]
 
 
@@ -123,6 +167,36 @@ def test_slots_come_at_the_rate_and_are_never_in_the_past(
     assert now - 1e-6 <= due <= now + (2 * threads) / rate + 1e-6
     turns = (due - thread / rate) * rate / threads
     assert turns == pytest.approx(round(turns), abs=1e-3 * max(1.0, turns))
+
+
+def test_the_hosts_clock_jumps_and_no_time_of_a_history_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forward by a day, back by a week, at every look."""
+    jumps = itertools.cycle((86_400, -7 * 86_400))
+    wall = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: wall + next(jumps) * 10**9)
+    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
+    folder = RunFolder.create(tmp_path, RunSpec())
+
+    async def go() -> int:
+        log = Journal(folder, ())
+        log.begin_load()
+        scripted = worker(
+            ScriptedTarget(lambda call: asyncio.sleep(0.002, OK)), Script([]), Memory()
+        )
+        await replace(scripted, workload=Script(reads(20)), journal=log).run(60.0)
+        folder.sample(log.now(), {})
+        return log.now()
+
+    took = asyncio.run(go())
+    folder.finish(took)
+    operations = load_run(folder.path).history.operations
+    assert len(operations) == 20
+    times = [at for item in operations for at in (item.start, item.end)]
+    assert times == sorted(times, key=lambda at: at or 0)
+    assert all(item.end - item.start >= 1_500_000 for item in operations if item.end)
+    assert operations[0].start >= 0 and (times[-1] or 0) <= took < 60 * 10**9
 
 
 def test_a_stopped_thread_ends_its_call_and_makes_no_other() -> None:

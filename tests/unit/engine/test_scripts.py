@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.operations import Call, History, Operation, Outcome
-from harness.core.plan import Plan, RunSpec, node_names
-from harness.engine.scripts import FIRST_FINAL, divergence
+from harness.core.plan import FIRST_FINAL, Plan, RunSpec, node_names
+from harness.engine.scripts import divergence
 
 PLAN = Plan(RunSpec(nodes=3, concurrency=3), "netns", node_names(3), ())
 READ = Call("read", "k")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from harness.core.faults import FaultSpec, FaultStep
 from harness.core.operations import Call, Completion, History, Operation, Outcome
-from harness.core.plan import Plan, RunSpec, Script, ScriptedCall, node_names
+from harness.core.plan import FIRST_FINAL, Plan, RunSpec, Script, ScriptedCall, node_names
 from harness.core.protocols import WorkloadOptions
 from harness.core.units import MILLISECOND, SECOND
-from harness.engine.scripts import FIRST_FINAL, Scripted, script_of
+from harness.engine.scripts import Scripted, script_of
 from harness.engine.shrinking import SHORTEST_FAULT_NS, Failure, minimize, shrink, size
 from workloads.register import Register
 

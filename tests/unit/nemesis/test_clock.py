@@ -21,6 +21,13 @@ from tests.unit.nemesis.whole import Course, course
 ORDER = ("n3", "n1", "n2", "n5", "n4")
 OFFSET: dict[str, Value] = {"who": "one", "order": ORDER, "offset_ms": -2500}
 DRIFT: dict[str, Value] = {"who": "minority", "order": ORDER, "rate": 1.25}
+SKEW: dict[str, Value] = {
+    "who": "all",
+    "order": ORDER,
+    "offsets_ms": (900, -700, 60_000, -3000, 500),
+}
+JUMP: dict[str, Value] = {"who": "one", "order": ORDER, "offset_ms": -2500, "hold_ms": 700}
+MONOTONIC: dict[str, Value] = {"who": "minority", "order": ORDER, "monotonic_rate": 0.8}
 STROBE: dict[str, Value] = {"who": "all", "order": ORDER, "strobe_ms": 800, "period_ms": 120}
 
 
@@ -34,6 +41,9 @@ def skewed(params: dict[str, Value], cluster: FakeCluster) -> Course:
         (OFFSET, "n3 -2.5 s", ("n3",)),
         (DRIFT, "n3 n1 ×1.25", ("n3", "n1")),
         (STROBE, "n3 n1 n2 n5 n4 ±800 ms every 120 ms", ORDER),
+        (JUMP, "n3 -2.5 s for 700 ms", ("n3",)),
+        (MONOTONIC, "n3 n1 monotonic clock ×0.8", ("n3", "n1")),
+        (SKEW, "n3 n1 n2 n5 n4 +900 ms -700 ms +60 s -3.0 s +500 ms", ORDER),
     ],
 )
 def test_a_lie_is_seen_and_ends(
@@ -56,7 +66,7 @@ def test_the_figures_are_the_offsets_that_were_read() -> None:
     assert offsets.get("n3") == (-2500, -2500)
 
 
-@pytest.mark.parametrize("params", [OFFSET, DRIFT, STROBE])
+@pytest.mark.parametrize("params", [OFFSET, DRIFT, STROBE, JUMP, MONOTONIC])
 def test_clocks_that_ignore_it(params: dict[str, Value]) -> None:
     cluster = FakeCluster()
     cluster.clocks.deaf = True
@@ -64,6 +74,68 @@ def test_clocks_that_ignore_it(params: dict[str, Value]) -> None:
     assert not done.bit.holds
     assert "not seen on the clock of n3" in done.bit.words
     assert done.healed.holds
+
+
+def test_a_clock_that_jumps_once_and_stays_there() -> None:
+    cluster = FakeCluster()
+    cluster.clocks.sticky = True
+    done = skewed(JUMP, cluster)
+    assert not done.bit.holds
+    assert done.bit.words == "did not jump back: n3"
+    assert not done.healed.holds
+
+
+def test_a_jump_is_over_long_before_the_fault() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        fault = Clock().fault(FaultSpec("clock", JUMP))
+        where = context(cluster)
+        await fault.begin(where)
+        assert set(cluster.clocks.skews) == {"n3"}
+        await asyncio.sleep(1)
+        assert not cluster.clocks.skews
+        await asyncio.sleep(1)
+        assert (await fault.prove(where)).holds
+        assert (await fault.end(where)).holds
+
+    run(story())
+
+
+def test_a_jump_that_is_ended_before_it_is_over() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        fault = Clock().fault(FaultSpec("clock", JUMP))
+        where = context(cluster)
+        await fault.begin(where)
+        assert (await fault.end(where)).holds
+        assert not cluster.clocks.skews
+
+    run(story())
+
+
+def test_a_monotonic_clock_that_goes_on_as_it_did() -> None:
+    cluster = FakeCluster()
+    cluster.clocks.sticky = True
+    done = skewed(MONOTONIC, cluster)
+    assert done.bit.holds
+    assert not done.healed.holds
+
+
+def test_the_wall_clock_does_not_drift_with_the_monotonic_one() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        fault = Clock().fault(FaultSpec("clock", MONOTONIC))
+        where = context(cluster)
+        await fault.begin(where)
+        await asyncio.sleep(3)
+        assert cluster.clocks.wall_ns("n3", 0.0) == cluster.clocks.wall_ns("n2", 0.0)
+        assert cluster.clocks.monotonic_ns("n3", 0.0) < cluster.clocks.monotonic_ns("n2", 0.0)
+        await fault.end(where)
+
+    run(story())
 
 
 @pytest.mark.parametrize("params", [OFFSET, DRIFT])
@@ -239,13 +311,13 @@ def tally(*readings: Reading) -> Tally:
     ],
 )
 def test_what_readings_prove(skew: ClockSkew, readings: list[Reading], holds: bool) -> None:
-    assert judge(skew, {"n1": [tally(*readings)]}).holds is holds
+    assert judge(lambda _: skew, {"n1": [tally(*readings)]}).holds is holds
 
 
 def test_a_vague_reading_proves_nothing() -> None:
     """The node may have read its clock at any time of three seconds."""
     vague = reading(100, 1000, took_ms=3000)
-    assert not judge(ClockSkew(offset_ns=SECOND), {"n1": [tally(vague)]}).holds
+    assert not judge(lambda _: ClockSkew(offset_ns=SECOND), {"n1": [tally(vague)]}).holds
 
 
 def test_readings_from_before_the_skew_do_not_count() -> None:
@@ -256,14 +328,14 @@ def test_readings_from_before_the_skew_do_not_count() -> None:
 
 def test_one_that_answers_truly_spoils_it() -> None:
     both = {"n1": [tally(reading(100, 1000))], "n2": [tally(reading(100, 0))]}
-    verdict = judge(ClockSkew(offset_ns=SECOND), both)
+    verdict = judge(lambda _: ClockSkew(offset_ns=SECOND), both)
     assert not verdict.holds
     assert verdict.words == "not seen on the clock of n2"
 
 
 def test_one_that_is_silent_does_not() -> None:
     both = {"n1": [tally(reading(100, 1000))], "n2": []}
-    verdict = judge(ClockSkew(offset_ns=SECOND), both)
+    verdict = judge(lambda _: ClockSkew(offset_ns=SECOND), both)
     assert verdict.holds
     assert verdict.words.endswith("too little was heard of n2")
 
@@ -273,8 +345,8 @@ def test_a_server_that_restarts_drifts_anew() -> None:
     start = 5_000 * MILLISECOND
     second = Tally(start, start)
     second.add(reading(7_000, 1000))
-    assert judge(ClockSkew(rate=1.5), {"n1": [tally(), second]}).holds
-    assert not judge(ClockSkew(rate=1.5), {"n1": [tally(reading(7_000, 1000))]}).holds
+    assert judge(lambda _: ClockSkew(rate=1.5), {"n1": [tally(), second]}).holds
+    assert not judge(lambda _: ClockSkew(rate=1.5), {"n1": [tally(reading(7_000, 1000))]}).holds
 
 
 def test_killed_at_once_and_restarted_under_a_drift() -> None:
@@ -295,3 +367,20 @@ def test_killed_at_once_and_restarted_under_a_drift() -> None:
         assert healed.holds, healed.words
 
     run(story())
+
+
+def test_a_skew_is_of_each_node_alone() -> None:
+    bit = skewed(SKEW, FakeCluster()).bit
+    assert "n1 -7" in bit.words
+    assert "n2 +60000 ms" in bit.words or "n2 +599" in bit.words or "n2 +600" in bit.words
+    with pytest.raises(UsageError, match="one for each node of its order"):
+        Clock().fault(FaultSpec("clock", {**SKEW, "offsets_ms": (1, 2)}))
+    with pytest.raises(UsageError, match="offsets_ms should be a list of whole numbers"):
+        Clock().fault(FaultSpec("clock", {**SKEW, "offsets_ms": ("1",)}))
+
+
+def test_only_named_kinds_are_left_out() -> None:
+    steps = Clock().plan(random.Random(1), ORDER, 600 * SECOND, None)
+    assert not any("offsets_ms" in step.fault.params for step in steps)
+    steps = Clock().plan(random.Random(1), ORDER, 60 * SECOND, "skew")
+    assert all(len(Clock().fault(step.fault)._lie.offsets_ns) == 5 for step in steps)

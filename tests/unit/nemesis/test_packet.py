@@ -7,12 +7,12 @@ import random
 
 import pytest
 
-from harness.core.cluster import Link
+from harness.core.cluster import Link, LinkBehaviour
 from harness.core.errors import UsageError
 from harness.core.faults import FaultSpec
 from harness.core.protocols import Nemesis
 from harness.core.values import Value
-from nemesis.packet import Loss, Slow
+from nemesis.packet import Corrupt, Duplicate, Loss, Rate, Reorder, Slow
 from tests.fakes import FakeCluster, FakeTarget, context, run
 from tests.unit.nemesis.whole import Course, course
 
@@ -78,7 +78,36 @@ def test_loss(where: str, words: str) -> None:
     assert cluster.is_whole()
 
 
-@pytest.mark.parametrize(("nemesis", "params"), [(Slow(), slow("one")), (Loss(), lossy("one"))])
+@pytest.mark.parametrize(
+    ("nemesis", "params", "words", "proof"),
+    [
+        (Duplicate(), {"percent": 20, "late_ms": 90}, "20 % duplicated, 90 ms later", "duplicated"),
+        (Reorder(), {"percent": 20, "late_ms": 90}, "20 % reordered, 90 ms later", "reordered"),
+        (Corrupt(), {"percent": 20}, "20 % corrupted", "corrupted"),
+        (Rate(), {"kbit_per_s": 64}, "64 kbit/s", "limited"),
+    ],
+)
+def test_others(nemesis: Nemesis, params: dict[str, Value], words: str, proof: str) -> None:
+    cluster = FakeCluster()
+    done = treated(nemesis, {"where": "one", "order": ORDER, **params}, cluster)
+    assert done.resolved.words == f"n3 {words}"
+    assert done.bit.holds, done.bit.words
+    assert done.bit.words.endswith(f" packets {proof}")
+    assert done.healed.holds, done.healed.words
+    assert cluster.is_whole()
+
+
+EVERY: list[tuple[Nemesis, dict[str, Value]]] = [
+    (Slow(), slow("one")),
+    (Loss(), lossy("one")),
+    (Duplicate(), {**lossy("one"), "late_ms": 100}),
+    (Reorder(), {**lossy("one"), "late_ms": 100}),
+    (Corrupt(), lossy("one")),
+    (Rate(), {"where": "one", "order": ORDER, "kbit_per_s": 64}),
+]
+
+
+@pytest.mark.parametrize(("nemesis", "params"), EVERY)
 def test_a_network_that_ignores_it(nemesis: Nemesis, params: dict[str, Value]) -> None:
     cluster = FakeCluster()
     cluster.network.deaf = True
@@ -87,7 +116,7 @@ def test_a_network_that_ignores_it(nemesis: Nemesis, params: dict[str, Value]) -
     assert done.healed.holds
 
 
-@pytest.mark.parametrize(("nemesis", "params"), [(Slow(), slow("one")), (Loss(), lossy("one"))])
+@pytest.mark.parametrize(("nemesis", "params"), EVERY)
 def test_a_network_that_does_not_heal(nemesis: Nemesis, params: dict[str, Value]) -> None:
     cluster = FakeCluster()
     cluster.network.sticky = True
@@ -182,5 +211,24 @@ def test_what_cannot_be(nemesis: Nemesis) -> None:
         nemesis.plan(random.Random(1), ORDER, 60 * 10**9, "downhill")
     with pytest.raises(UsageError, match="unknown place"):
         nemesis.fault(FaultSpec(nemesis.name, slow("downhill")))
-    with pytest.raises(UsageError, match="delay_ms should be a whole number"):
+    with pytest.raises(UsageError, match="should be a whole number"):
         nemesis.fault(FaultSpec(nemesis.name, {"where": "all", "order": ORDER}))
+
+
+def test_links_that_had_been_slower_still_are_no_witness() -> None:
+    """Something else delays all of them when it begins, and is over soon after."""
+    cluster = FakeCluster()
+    links = cluster.network.links()
+
+    async def story() -> None:
+        where = context(cluster)
+        fault = Slow().fault(FaultSpec("slow", slow("one")))
+        await cluster.network.shape("else", dict.fromkeys(links, LinkBehaviour(400_000_000)))
+        await fault.begin(where)
+        await cluster.network.shape("else", {})
+        await asyncio.sleep(1)
+        bit = await fault.prove(where)
+        assert bit.holds, bit.words
+        assert (await fault.end(where)).holds
+
+    run(story())

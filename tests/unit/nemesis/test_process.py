@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
 from harness.core.errors import EnvironmentFailure, UsageError
 from harness.core.faults import FaultSpec
 from harness.core.protocols import Nemesis
+from harness.core.units import SECOND
 from harness.core.values import Value
 from nemesis.process import Kill, Pause, Power
 from tests.fakes import FakeCluster, FakeProcesses, FakeTarget, context, run
@@ -336,3 +338,77 @@ def test_machines_that_cannot_lose_their_power() -> None:
             await fault.begin(context(cluster))
 
     run(tried())
+
+
+ROLLING: dict[str, Value] = {**aim("all", gap_ms=100), "pause_ms": 200}
+
+
+def test_everybody_stands_still_in_turn() -> None:
+    cluster = FakeCluster()
+    most = 0
+
+    async def story() -> Course:
+        nonlocal most
+        rolling = asyncio.create_task(course(Pause(), ROLLING, cluster))
+        while not rolling.done():
+            states = [state.state for state in cluster.processes.states.values()]
+            most = max(most, states.count("stopped"))
+            await asyncio.sleep(0.02)
+        return rolling.result()
+
+    done = run(story())
+    assert done.resolved.words == "n3 n1 n2 n5 n4 SIGSTOP in turn, 200 ms each"
+    assert done.bit.holds, done.bit.words
+    assert done.bit.words == "stood still in turn: n3 n1 n2 n5 n4"
+    assert done.healed.holds
+    assert most == 1
+    assert cluster.is_whole()
+
+
+def test_a_rolling_pause_spares_who_is_down_and_leaves_nobody_behind() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        where = context(cluster)
+        where.claims.of("down").take("K1", ("n1",))
+        await cluster.processes.kill("n1")
+        fault = Pause().fault(FaultSpec("pause", ROLLING))
+        await fault.begin(where)
+        await asyncio.sleep(3)
+        bit = await fault.prove(where)
+        assert bit.holds, bit.words
+        assert bit.words.endswith("; spared, as down or paused: n1")
+        assert (await fault.end(where)).holds
+        # One that is ended in somebody's turn.
+        fault = Pause().fault(FaultSpec("pause", ROLLING))
+        await fault.begin(where)
+        await asyncio.sleep(0.1)
+        assert cluster.processes.states["n3"].state == "stopped"
+        assert (await fault.end(where)).holds
+        assert cluster.processes.states["n3"].state == "running"
+        assert not where.claims.of("paused").of_others("")
+
+    run(story())
+
+
+def test_a_rolling_pause_of_somebody_who_does_not_stop() -> None:
+    cluster = FakeCluster()
+    cluster.processes.sleepless = {"n2"}
+    done = run(course(Pause(), ROLLING, cluster))
+    assert not done.bit.holds
+    assert done.bit.words == "not paused: n2: runs on"
+    assert done.healed.holds
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 5])
+def test_a_rolling_pause_takes_all_of_its_time(nodes: int) -> None:
+    names = tuple(f"n{number + 1}" for number in range(nodes))
+    for step in Pause().plan(random.Random(1), names, 60 * SECOND, "rolling"):
+        gap, pause = step.fault.params["gap_ms"], step.fault.params["pause_ms"]
+        assert isinstance(gap, int)
+        assert isinstance(pause, int)
+        assert 0 < pause < pause + gap
+        assert abs((pause + gap) * nodes - step.duration_ns / 1e6) <= nodes
+    # It is an addition: without its name the others are as they were.
+    plain = Pause().plan(random.Random(1), names, 60 * SECOND, None)
+    assert not any("pause_ms" in step.fault.params for step in plain)

@@ -21,7 +21,8 @@ def tried(seed: int, *found_by: str) -> Tried:
     code = ExitCode.VIOLATION if found_by else ExitCode.VALID
     found_ns = 7_000_000_000 if found_by else None
     word = "invalid" if found_by else "valid"
-    return Tried(spec, word, code, "<b>Lost.", found_by, found_ns, 60.0, 0.5)
+    outside = "set" in found_by
+    return Tried(spec, word, code, "<b>Lost.", found_by, found_ns, 60.0, 0.5, outside=outside)
 
 
 SCORES = (
@@ -37,7 +38,7 @@ def test_markdown_has_a_row_for_each_and_the_commands() -> None:
     assert len(table) == 4
     assert all(line.count("|") == len(HEADS) + 1 for line in table)
     assert "| 1 | early-ack | kill,pause | set | 1/2 (9%–91%) |" in table[2]
-    assert "majority-commit 1, set 1" in table[2]
+    assert "| majority-commit 1, set 1 | 1/2 |" in table[2]
     assert "none (control)" in table[3]
     (line,) = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     words = shlex.split(line)
@@ -50,12 +51,12 @@ def test_markdown_has_a_row_for_each_and_the_commands() -> None:
 
 def test_markdown_begins_with_the_soonest_of_each() -> None:
     slow = Score(BUG, ("kill",), "set", "sim", (tried(4), tried(5), tried(6, "set")))
-    missed = Score("dirty-read", ("kill",), "set", "sim", (tried(4),))
+    missed = Score("dirty-read", ("kill",), "set", "sim", (tried(4),), "plain")
     text = to_markdown((slow, *SCORES, missed), NUMBERS)
     soonest, _, everything = text.partition("All that was tried:")
     rows = [line for line in soonest.splitlines() if line.startswith("| ")]
     assert len(rows) == 3
-    assert "| early-ack | kill,pause |" in rows[1] and "| dirty-read | kill |" in rows[2]
+    assert "| early-ack | kill,pause |" in rows[1] and "| dirty-read | plain |" in rows[2]
     assert len([line for line in everything.splitlines() if line.startswith("| ")]) == 5
     assert everything.count("    harness run") == 1
 
@@ -64,6 +65,7 @@ def test_json_has_every_run() -> None:
     data = json.loads(to_json(SCORES))
     bug, control = data["scores"]
     assert (bug["found"], bug["tried"], control["found"]) == (1, 2, 0)
+    assert (bug["found_by_clients_alone"], bug["mix"]) == (1, None)
     assert bug["median_run_s"] == 7.0
     assert bug["median_wait_s"] == 0.75
     assert [run["seed"] for run in bug["runs"]] == [1, 2]

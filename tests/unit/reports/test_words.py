@@ -85,9 +85,13 @@ def test_run_command_says_what_is_not_default() -> None:
         time_limit_s=7.5,
         operation_timeout_s=1.0,
         recovery_timeout_s=9.0,
+        min_operations=100,
+        min_ok_during=2,
+        min_ok_after=0,
         election_timeout_ms=(100, 150, 200),
         firewall="nft",
         target="my target",
+        options=("reads=my way",),
     )
     words = shlex.split(run_command(replace(PLAN, spec=spec)))
     flags = dict(zip(words[2::2], words[3::2], strict=True))
@@ -102,8 +106,12 @@ def test_run_command_says_what_is_not_default() -> None:
         "--time-limit": "7.5",
         "--operation-timeout": "1",
         "--recovery-timeout": "9",
+        "--min-operations": "100",
+        "--min-ok-during": "2",
+        "--min-ok-after": "0",
         "--election-timeout": "100,150,200",
         "--firewall": "nft",
+        "--option": "reads=my way",
         "--seed": "7312946",
     }
 
@@ -121,6 +129,8 @@ def test_first_lines() -> None:
     quick = replace(PLAN, spec=replace(PLAN.spec, rate=0.0, nemeses=(), bugs=()))
     assert "no faults" in options_line(quick)
     assert "as fast as it goes" in options_line(quick)
+    chosen = replace(PLAN, spec=replace(PLAN.spec, options=("reads=fast", "disk=real")))
+    assert "· reads=fast · disk=real" in options_line(chosen)
 
 
 def test_the_verdict_so_far_in_words() -> None:

@@ -135,6 +135,21 @@ def test_an_interrupted_run_loads(tmp_path: Path) -> None:
     assert record.duration_ns == 50
 
 
+def test_phases_before_the_load_are_negative(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, SPEC)
+    folder.phase(0, "set-up")
+    folder.begin(folder._made_ns + 10**12)
+    for at_ns, name in ((0, "warm-up"), (500, "faults"), (900, "tear-down")):
+        folder.phase(at_ns, name)
+    folder.finish(1000)
+    spans = [(it.name, it.start, it.end) for it in load_run(folder.path).phases]
+    (set_up, *others) = spans
+    assert set_up[0] == "set-up"
+    assert -(10**12) <= set_up[1] < -(10**11)
+    assert set_up[2] == 0
+    assert others == [("warm-up", 0, 500), ("faults", 500, 900)]
+
+
 def test_a_run_that_ended_before_its_load(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, SPEC)
     record = load_run(folder.path)

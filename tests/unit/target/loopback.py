@@ -58,9 +58,10 @@ class Processes:
     async def kill(self, node: str) -> None:
         await self._end(node, signal.SIGKILL)
 
-    async def stop(self, node: str, timeout_s: float = 5.0) -> None:
+    async def stop(self, node: str, timeout_s: float = 5.0) -> bool:
         async with asyncio.timeout(timeout_s):
             await self._end(node, signal.SIGTERM)
+        return True
 
     async def _end(self, node: str, number: signal.Signals) -> None:
         process = self._running[node]

@@ -52,6 +52,31 @@ def test_operations_of_all_types(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_queues_locks_banks_and_ids(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as (cluster, target):
+            one, two = target.client(cluster, "n1", 1), target.client(cluster, "n2", 2)
+
+            async def told(*calls: Call) -> list[object]:
+                done = [await client.invoke(it, 5) for it in calls for client in (one, two)]
+                return [it.error if it.outcome is Outcome.FAIL else it.value for it in done]
+
+            assert await told(Call("generate", "i"), Call("generate", "i")) == [1, 2, 3, 4]
+            assert await told(Call("enqueue", "q", 7)) == [None, None]
+            assert await told(Call("dequeue", "q"), Call("dequeue", "q")) == [7, 7, None, None]
+            assert await told(Call("acquire", "l", 1)) == [1, "mismatch"]
+            assert await told(Call("release", "l", 1)) == [None, "mismatch"]
+            look = Call("snapshot", "b", ("x", "y"))
+            assert (await one.invoke(Call("open", "b", ("x", "y", 5)), 5)).outcome is Outcome.OK
+            assert await told(Call("transfer", "b", ("x", "y", 3)), look) == [
+                *(None, "mismatch", (2, 8), (2, 8))
+            ]
+            await one.close()
+            await two.close()
+
+    asyncio.run(scenario())
+
+
 def test_leader_dies_and_what_was_acknowledged_is_still_there(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as (cluster, target):

@@ -53,7 +53,16 @@ def test_true_without_a_file_and_steered_with_one(
     after = clock.monotonic_ns()
     assert after == before + 2_000_000_000 + 2 * LOOK_NS
     assert clock.wall_ns() == host.wall(), "the true clock again"
+    steer(path, ClockSkew(monotonic_rate=0.5))
+    host.now += LOOK_NS
+    assert clock.monotonic_ns() == after + LOOK_NS
+    host.now += 1_000_000_000
+    after = clock.monotonic_ns()
+    assert after == before + 2_500_000_000 + 3 * LOOK_NS, "half as fast"
+    assert clock.wall_ns() == host.wall(), "alone"
     path.unlink()
+    host.now += LOOK_NS
+    after = clock.monotonic_ns()
     host.now += 1_000_000_000
     assert clock.monotonic_ns() == after + 1_000_000_000
 
@@ -76,7 +85,14 @@ def test_a_bad_file_is_said_and_changes_nothing(
     host = Host(monkeypatch)
     path = tmp_path / "clock.json"
     clock = Clock(path)
-    for text in ("{", '{"speed": 1}', '{"rate": 0}', '{"rate": "fast"}', "[]"):
+    for text in (
+        "{",
+        '{"speed": 1}',
+        '{"rate": 0}',
+        '{"monotonic_rate": -1}',
+        '{"rate": "fast"}',
+        "[]",
+    ):
         path.unlink(missing_ok=True)
         path.write_text(text)
         host.now += LOOK_NS
@@ -86,4 +102,29 @@ def test_a_bad_file_is_said_and_changes_nothing(
     steer(path, ClockSkew(offset_ns=5))
     host.now += LOOK_NS
     assert clock.wall_ns() == host.wall() + 5
+    assert clock.complaint is None
+
+
+def test_a_file_that_could_not_be_opened_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that may open nothing must not keep a lie that was taken back meanwhile."""
+    host = Host(monkeypatch)
+    path = tmp_path / "clock.json"
+    steer(path, ClockSkew(offset_ns=9_000_000_000))
+    clock = Clock(path)
+    assert clock.wall_ns() == host.wall() + 9_000_000_000
+
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        path.write_text(json.dumps(asdict(ClockSkew())))
+        host.now += LOOK_NS
+        assert clock.wall_ns() == host.wall() + 9_000_000_000
+        assert clock.complaint is not None
+        assert "Too many open files" in clock.complaint
+    host.now += LOOK_NS
+    assert clock.wall_ns() == host.wall()
     assert clock.complaint is None

@@ -10,7 +10,9 @@ import pytest
 
 from target.http import (
     MAX_BODY,
+    CompactRequest,
     Connection,
+    MembersRequest,
     ReadRequest,
     Request,
     RequestError,
@@ -38,8 +40,28 @@ from target.http import (
         ("POST", "/v1/kv/x/add", {"value": 1}, ["add", "x", 1, None, None]),
         ("POST", "/v1/kv/x/increment", {"delta": -2}, ["increment", "x", -2, None, None]),
         ("POST", "/v1/kv/x/increment", "", ["increment", "x", 1, None, None]),
+        ("POST", "/v1/kv/x/enqueue", {"value": 1}, ["enqueue", "x", 1, None, None]),
+        ("POST", "/v1/kv/x/dequeue", "", ["dequeue", "x", None, None, None]),
+        ("POST", "/v1/kv/x/acquire", "", ["acquire", "x", None, None, None]),
+        ("POST", "/v1/kv/x/release", {"token": 3}, ["release", "x", 3, None, None]),
+        ("POST", "/v1/txn", {"steps": []}, ["txn", "", [], None, None]),
+        ("POST", "/v1/snapshot", {"keys": ["x", "y"]}, ReadRequest(("x", "y"))),
         ("GET", "/v1/status", "", StatusRequest()),
         ("POST", "/v1/transfer", {"to": "n2"}, TransferRequest("n2")),
+        (
+            "POST",
+            "/v1/members",
+            {"learner": "n4", "identity": 7},
+            MembersRequest("learner", "n4", 7, -1),
+        ),
+        (
+            "POST",
+            "/v1/members",
+            {"promote": "n4", "after": 9},
+            MembersRequest("promote", "n4", 0, 9),
+        ),
+        ("POST", "/v1/members", {"remove": "n4"}, MembersRequest("remove", "n4", 0, -1)),
+        ("POST", "/v1/compact", "", CompactRequest()),
     ],
 )
 def test_what_requests_mean(method: str, path: str, body: object, meant: object) -> None:
@@ -56,6 +78,9 @@ def test_what_requests_mean(method: str, path: str, body: object, meant: object)
     [
         ("GET", "/", "", 404, "try /v1/status"),
         ("GET", "/v1/kv", "", 405, "GET does nothing"),
+        ("POST", "/v1/members", '{"learner":"n4"}', 400, "the body must be"),
+        ("POST", "/v1/members", '{"remove":"n4","after":"x"}', 400, '"after" must be'),
+        ("GET", "/v1/members", "", 405, "GET does nothing"),
         ("DELETE", "/v1/kv/x", "", 405, "DELETE does nothing"),
         ("POST", "/v1/kv/x/drop", "", 405, "POST does nothing"),
         ("PUT", "/v1/kv/x", "{", 400, "not JSON"),
@@ -64,6 +89,9 @@ def test_what_requests_mean(method: str, path: str, body: object, meant: object)
         ("POST", "/v1/kv/x/cas", '{"value":1}', 400, 'lacks "expect"'),
         ("PUT", "/v1/kv/x", '{"value":1,"seq":1}', 400, "go together"),
         ("PUT", "/v1/kv/x", '{"value":1,"session":1,"seq":1}', 400, "go together"),
+        ("POST", "/v1/kv/x/at_least", '{"value":1}', 405, "POST does nothing"),
+        ("POST", "/v1/kv/x/release", "{}", 400, 'lacks "token"'),
+        ("POST", "/v1/snapshot", '{"keys":"x"}', 400, "list of texts"),
         ("POST", "/v1/transfer", '{"to":1}', 400, "name of a node"),
     ],
 )

@@ -13,7 +13,16 @@ from target.machine import TYPES, Machine, command, same
 
 values = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["a", "b"]))
 keys = st.sampled_from(["x", "y"])
+steps = st.one_of(
+    st.tuples(st.just("write"), keys, values),
+    st.tuples(st.sampled_from(["increment", "at_least"]), keys, st.integers(-3, 3)),
+    st.tuples(st.sampled_from(["enqueue", "dequeue", "next"]), keys, st.integers(-3, 3)),
+).map(list)
 commands = st.one_of(
+    st.tuples(st.sampled_from(["next", "dequeue", "acquire"]), keys, st.none()),
+    st.tuples(st.just("enqueue"), keys, values),
+    st.tuples(st.just("release"), keys, st.integers(1, 3)),
+    st.tuples(st.just("txn"), st.just(""), st.lists(steps, max_size=3)),
     st.tuples(st.sampled_from(["write", "append", "add"]), keys, values),
     st.tuples(st.just("cas"), keys, st.tuples(values, values).map(list)),
     st.tuples(st.just("increment"), keys, st.integers(-3, 3)),
@@ -39,6 +48,11 @@ class Dumb:
                 return argument[1] if op == "cas" else argument
             case "list":
                 return [argument for _, argument in history]
+            case "queue":
+                put = [argument for op, argument in history if op == "enqueue"]
+                return put[sum(op == "dequeue" for op, _ in history) :]
+            case "lock":
+                return (history[-1][0] == "acquire", sum(op == "acquire" for op, _ in history))
             case "set":
                 found: list[Any] = []
                 for _, argument in history:
@@ -46,16 +60,49 @@ class Dumb:
                         found.append(argument)
                 return found
             case _:
-                return sum(argument for _, argument in history)
+                return sum(1 if op == "next" else argument for op, argument in history)
 
     def apply(self, op: str, key: str, argument: Any) -> tuple[Any, str | None]:
-        history = self.of(key)
+        if op == "txn":
+            return None, self.transact(argument)
+        held, history = self.read(key), self.of(key)
         if history and TYPES[history[0][0]] != TYPES[op]:
             return None, "wrong_type"
-        if op == "cas" and not same(self.read(key), argument[0]):
+        if op == "cas" and not same(held, argument[0]):
             return None, "mismatch"
+        if op == "at_least":
+            return None, None if (held or 0) >= argument else "mismatch"
+        if op == "acquire" and held and held[0]:
+            return None, "mismatch"
+        if op == "release" and held != (True, argument):
+            return None, "mismatch"
+        if op == "dequeue" and not held:
+            return None, None
         self.done.append((op, key, argument))
-        return (self.read(key) if op == "increment" else None), None
+        match op:
+            case "increment" | "next":
+                return self.read(key), None
+            case "acquire":
+                return self.read(key)[1], None
+            case "dequeue":
+                return held[0], None
+        return None, None
+
+    def transact(self, steps: list[Any]) -> str | None:
+        """Each step alone, on what was there before; then one after the other."""
+        changed = [key for op, key, _ in steps if op != "at_least"]
+        if len(set(changed)) != len(changed):
+            return "bad_argument"
+        before = list(self.done)
+        for step in steps:
+            _, error = self.apply(*step)
+            self.done = list(before)
+            if error:
+                return error
+        for step in steps:
+            if step[0] != "at_least":
+                self.apply(*step)
+        return None
 
 
 @given(st.lists(commands, max_size=30))
@@ -120,6 +167,7 @@ def test_fingerprints_differ_as_states_do(
     states = [json.loads(machine.dump()) for machine in machines]
     for state in states:
         state["keys"] = sorted(state["keys"].items())
+        state["taken"] = sorted(state.get("taken", {}).items())
     fingerprints = [machine.fingerprint for machine in machines]
     assert (fingerprints[0] == fingerprints[1]) == (json.dumps(states[0]) == json.dumps(states[1]))
 

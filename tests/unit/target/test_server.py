@@ -76,7 +76,8 @@ def test_one_node_alone_over_http(tmp_path: Path) -> None:
             http = HttpClient(cluster, "n1", 8080)
             status, answer = await ask(http, "PUT", "/v1/kv/x", {"value": {"a": [1, None]}})
             assert (status, answer["value"], answer["node"]) == (200, None, "n1")
-            assert (answer["index"], answer["term"]) == (2, 1)
+            # Behind the leader's first entry, and the one that says who it is.
+            assert (answer["index"], answer["term"]) == (3, 1)
             status, answer = await ask(http, "GET", "/v1/kv/x")
             assert (status, answer["value"]) == (200, {"a": [1, None]})
             status, answer = await ask(http, "POST", "/v1/kv/x/cas", {"expect": 1, "value": 2})
@@ -88,7 +89,9 @@ def test_one_node_alone_over_http(tmp_path: Path) -> None:
             status, answer = await ask(http, "GET", "/v1/status")
             assert status == 200
             assert (answer["role"], answer["leader"], answer["bugs"]) == ("leader", "n1", [])
-            assert answer["commit"] == answer["applied"] == answer["last"] == 4
+            assert answer["commit"] == answer["applied"] == answer["last"] == 5
+            assert (answer["members"], answer["settled"]) == ({"n1": "voter"}, True)
+            assert answer["identity"] > 1
             await http.close()
 
     asyncio.run(scenario())

@@ -9,7 +9,7 @@ import pytest
 
 from target.files import Directory, InUse
 from target.raft.duties import Save
-from target.raft.messages import COMMAND, Entry, HardState, Snapshot
+from target.raft.messages import COMMAND, NOOP, Entry, HardState, Snapshot
 from target.storage import SECTOR, Storage, StorageError
 
 
@@ -81,7 +81,7 @@ def test_a_tail_torn_at_every_byte(small: Path, tmp_path: Path) -> None:
     lengths = set()
     for cut in range(header, len(data)):
         folder = tmp_path / str(cut)
-        folder.mkdir()
+        shutil.copytree(small, folder)
         (folder / whole.name).write_bytes(data[:cut])
         storage = opened(folder)
         kept = list(storage.boot.entries)
@@ -100,18 +100,89 @@ def test_a_tail_torn_at_every_byte(small: Path, tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_is_refused(small: Path, tmp_path: Path) -> None:
-    (whole,) = segments(small)
+    shutil.copytree(small, tmp_path, dirs_exist_ok=True)
+    for name in ("identity", segments(small)[0].name):
+        data = (small / name).read_bytes()
+        for place in range(len(data)):
+            damaged = bytearray(data)
+            damaged[place] ^= 1 << place % 8
+            (tmp_path / name).write_bytes(damaged)
+            with pytest.raises(StorageError, match=rf"{name}: damaged at byte \d+: .*restore"):
+                opened(tmp_path)
+        (tmp_path / name).write_bytes(data)
+
+
+def test_a_record_at_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    for term in range(1, 5):
+        storage.save([Save(term, HardState(term, "n1"))])
+    storage.close()
+    (whole,) = segments(tmp_path)
     data = whole.read_bytes()
-    for place in range(len(data)):
-        damaged = bytearray(data)
-        damaged[place] ^= 1 << place % 8
-        (tmp_path / whole.name).write_bytes(damaged)
-        with pytest.raises(StorageError, match=rf"{whole.name}: damaged at byte \d+: .*restore"):
+    length = 12 + 11 + len(b"n1")
+    records = [data[len(data) - (it + 1) * length :][:length] for it in range(4)]
+    assert len(set(records)) == 4
+    assert all(b"n1" in record for record in records)
+    for place, other in ((0, 1), (0, 3), (2, 0), (3, 1)):
+        end = len(data) - place * length
+        whole.write_bytes(data[: end - length] + records[other] + data[end:])
+        with pytest.raises(StorageError, match="damaged at byte"):
             opened(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [NOOP, COMMAND])
+@pytest.mark.parametrize("over", [1, 2, 5])
+def test_a_flipped_bit_is_no_torn_tail_however_little_is_in_the_last_sector(
+    tmp_path: Path, over: int, kind: int
+) -> None:
+    def saved(size: int) -> bytes:
+        storage = opened(tmp_path)
+        # The last one says nothing: what it ends with is its kind, of no bit or one.
+        last = Entry(2, 1, kind, b"")
+        storage.save([Save(1, HardState(1, "n1"), (*entries(1, 1, 1, size=size), last))])
+        storage.close()
+        (whole,) = segments(tmp_path)
+        data = whole.read_bytes()
+        whole.unlink()
+        return data
+
+    data = saved(2 * SECTOR + over - len(saved(0)))
+    assert len(data) == 2 * SECTOR + over
+    name = f"log-{0:016x}"
+    for bit in range(8 * (len(data) - 20), 8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(StorageError, match="does not match its checksum"):
+            opened(tmp_path)
+
+
+def test_an_identity_is_drawn_once_and_stays(tmp_path: Path) -> None:
+    storage = Storage(Directory(tmp_path), fresh=7)
+    assert storage.boot.identity == 7
+    storage.close()
+    storage = Storage(Directory(tmp_path), fresh=8)
+    assert storage.boot.identity == 7
+    storage.close()
+    (tmp_path / "identity").unlink()
+    with pytest.raises(StorageError, match="identity: damaged at byte 0: the file is missing"):
+        Storage(Directory(tmp_path), fresh=9)
+
+
+def test_a_lost_disk_is_another_node_unless_the_bug_says_no(tmp_path: Path) -> None:
+    for bugs, expected in ((frozenset[str](), [7, 8]), (frozenset({"old-identity"}), [1, 1])):
+        found = []
+        for fresh in (7, 8):
+            storage = Storage(Directory(tmp_path / "data"), bugs=bugs, fresh=fresh)
+            found.append(storage.boot.identity)
+            storage.close()
+            shutil.rmtree(tmp_path / "data")
+        assert found == expected
 
 
 def test_zeros_behind_the_end_are_a_torn_tail(small: Path, tmp_path: Path) -> None:
     (whole,) = segments(small)
+    shutil.copytree(small, tmp_path, dirs_exist_ok=True)
     (tmp_path / whole.name).write_bytes(whole.read_bytes() + bytes(1000))
     storage = opened(tmp_path)
     assert storage.repaired == 1000
@@ -143,17 +214,35 @@ def test_a_sector_that_was_never_written_is_a_torn_tail(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("sectors", [1, 2, 3])
+def test_a_file_that_grew_before_its_data_came_is_a_torn_tail(tmp_path: Path, sectors: int) -> None:
+    """One sync, many records: from some sector on nothing was written, whatever begins there."""
+    storage = opened(tmp_path)
+    storage.save([Save(1, HardState(1, "n1"), entries(1, 60, 1))])
+    storage.close()
+    (whole,) = segments(tmp_path)
+    data = bytearray(whole.read_bytes())
+    assert len(data) > 3 * SECTOR
+    data[sectors * SECTOR :] = bytes(len(data) - sectors * SECTOR)
+    whole.write_bytes(data)
+    storage = opened(tmp_path)
+    kept = storage.boot.entries
+    assert 0 < len(kept) < 60
+    assert kept == list(entries(1, len(kept), 1))
+    storage.close()
+
+
 def test_segments_go_when_a_snapshot_covers_them(tmp_path: Path) -> None:
     storage = opened(tmp_path, 300)
     for index in range(1, 41):
         storage.save([Save(index, None, entries(index, index, 1))])
     many = len(segments(tmp_path))
     assert many >= 4
-    storage.save([Save(41, None, (), Snapshot(30, 1, b"state"))])
+    storage.save([Save(41, None, (), Snapshot(30, 1, b"state", b"members"))])
     left = segments(tmp_path)
     assert 1 < len(left) < many
     storage = reopened(storage, 300)
-    assert storage.boot.snapshot == Snapshot(30, 1, b"state")
+    assert storage.boot.snapshot == Snapshot(30, 1, b"state", b"members")
     assert storage.boot.entries == list(entries(31, 40, 1))
     storage.save([Save(1, HardState(4, "n1"), (), Snapshot(40, 1, b"later"))])
     storage = reopened(storage, 300)

@@ -26,7 +26,7 @@ entries = st.builds(Entry, numbers, numbers, st.integers(0, 255), st.binary(max_
 messages: st.SearchStrategy[Wired] = st.one_of(
     st.builds(Hello, numbers, st.text(), st.text()),
     st.builds(RequestVote, numbers, numbers, numbers, st.booleans(), st.booleans()),
-    st.builds(VoteReply, numbers, st.booleans(), st.booleans()),
+    st.builds(VoteReply, numbers, st.booleans(), st.booleans(), numbers),
     st.builds(
         Append,
         numbers,
@@ -36,11 +36,19 @@ messages: st.SearchStrategy[Wired] = st.one_of(
         numbers,
         st.lists(entries, max_size=4).map(tuple),
     ),
-    st.builds(AppendReply, numbers, st.booleans(), numbers, numbers, numbers, numbers),
+    st.builds(AppendReply, numbers, st.booleans(), numbers, numbers, numbers, numbers, numbers),
     st.builds(
-        InstallSnapshot, numbers, numbers, numbers, numbers, st.booleans(), numbers, st.binary()
+        InstallSnapshot,
+        numbers,
+        numbers,
+        numbers,
+        numbers,
+        st.booleans(),
+        numbers,
+        st.binary(),
+        st.binary(),
     ),
-    st.builds(SnapshotReply, numbers, numbers, numbers, numbers),
+    st.builds(SnapshotReply, numbers, numbers, numbers, numbers, numbers),
     st.builds(TimeoutNow, numbers),
     st.builds(ReadAsk, numbers),
     st.builds(ReadReply, numbers, numbers),

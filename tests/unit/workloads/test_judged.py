@@ -16,12 +16,17 @@ from harness.core.verdict import Verdict
 from tests.property.test_workloads import Store
 from workloads import INSIDE
 from workloads.append import Append
+from workloads.bank import Bank
+from workloads.cas_register import CasRegister
 from workloads.counter import Counter
+from workloads.lock import Lock
+from workloads.queue import Queue
 from workloads.register import Register
 from workloads.set import GrowSet
+from workloads.unique_ids import UniqueIds
 
 NODES = ("n1", "n2", "n3")
-ALL = (Register, GrowSet, Counter, Append)
+ALL = (Register, GrowSet, Counter, Append, CasRegister, Queue, Lock, Bank, UniqueIds)
 
 
 class Forgetful(Store):
