@@ -118,9 +118,10 @@ def _loops() -> list[str]:
 
 
 def _cgroups() -> list[str]:
-    """But for those of containers: the engine's, and other engines' of this kernel."""
+    """But for those of containers: the engine's, and other engines' of this kernel. The group that
+    holds them all is made with the first one, and stays."""
     found = (folder for folder, _, _ in os.walk("/sys/fs/cgroup"))
-    return [path for path in found if not re.search(r"/docker/[0-9a-f]{64}", path)]
+    return [path for path in found if not re.search(r"/docker(/[0-9a-f]{64}|$)", path)]
 
 
 def _stopped() -> list[str]:

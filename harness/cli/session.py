@@ -132,9 +132,9 @@ def _conduct(
                 folder.noticed(noticed)
 
     async def run() -> None:
-        # SIGTERM means what Ctrl-C means: heal, clean up, save. Both only ever cancel: asyncio's own
-        # answer to a second Ctrl-C is an exception wherever we happen to be, and that may be in the
-        # middle of the cleaning up.
+        # SIGTERM means what Ctrl-C means: heal, clean up, save. Both only ever cancel: asyncio's
+        # own answer to a second Ctrl-C is an exception wherever we happen to be, and that may be
+        # in the middle of the cleaning up.
         task = asyncio.current_task()
         assert task is not None
         for number in heeded:

@@ -25,6 +25,15 @@ def next_call(self, thread, given=Register.next):
 Register.next = next_call
 """
 
+IMPATIENT = """
+import os
+from harness.runtime.wire import Agent
+async def close(self, given=Agent.close):
+    os.kill(os.getpid(), signal.SIGINT)
+    await given(self)
+Agent.close = close
+"""
+
 
 @pytest.fixture(params=["netns", "docker"])
 def runtime(request: pytest.FixtureRequest) -> str:
@@ -74,6 +83,18 @@ def test_an_interrupted_harness(
     assert run.process.returncode == 130, said
     assert run.folder is not None
     assert json.loads((run.folder / "verdict.json").read_text())["ending"]["word"] == "interrupted"
+
+
+@pytest.mark.docker
+@pytest.mark.netns
+def test_a_second_interrupt_in_the_middle_of_the_cleaning_up(runtime: str, tmp_path: Path) -> None:
+    before = audit("")
+    run = run_on(runtime, tmp_path, 2, IMPATIENT)
+    run.until(run.under_fault)
+    run.send(INT)
+    said = run.ended()
+    assert settled(before, run.token) == [], said
+    assert run.process.returncode == 130, said
 
 
 @pytest.mark.docker
