@@ -35,6 +35,7 @@ def unavailable(reason: str) -> NoReturn:
 REAL = {"docker", "netns", "browser", "kernel"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook, and would come first.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What uses real nodes, or looks at the machine as a whole, is for one process of the two.
 

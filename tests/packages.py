@@ -7,6 +7,8 @@ import shutil
 import subprocess
 
 INSTALL_S = 250
+PATIENT = ("-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120")
+"""A mirror that hiccups, or somebody else who is installing, is no reason to fail."""
 
 
 def install(*packages: str) -> str:
@@ -15,7 +17,7 @@ def install(*packages: str) -> str:
         return "and it may not be installed by this user"
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run(
-            ["apt-get", "-qq", *arguments],
+            ["apt-get", "-qq", *PATIENT, *arguments],
             capture_output=True,
             text=True,
             timeout=INSTALL_S,
