@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # The tests are of Python as it is written; tests/sim/test_compiled.py holds what is compiled to it.
 os.environ.setdefault("QUORUM_NATIVE", "0")
@@ -33,19 +34,38 @@ def unavailable(reason: str) -> NoReturn:
 
 
 REAL = {"docker", "netns", "browser", "kernel"}
+ON_NODES = (
+    "tests/browser/",
+    "tests/cli/",
+    "tests/conformance/",
+    "tests/unit/agent/test_netem.py",
+    "tests/unit/nemesis/test_real.py",
+)
+"""Where tests use real nodes, or look at the machine as a whole."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook, and would come first.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses real nodes, or looks at the machine as a whole, is for one process of the two.
+    """What is marked as real is where :data:`ON_NODES` says."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if not (REAL.isdisjoint(marks) or item.nodeid.startswith(ON_NODES)):
+            raise pytest.UsageError(f"{item.nodeid} needs real nodes: add its file to ON_NODES")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """What uses real nodes is for one process of the two, all else goes by files.
 
     It mostly waits, and two of it would see each other's containers. All else computes.
     """
-    for item in items:
-        room = item.path.relative_to(TESTS).parts[0]
-        marks = {mark.name for mark in item.iter_markers()}
-        if room in ("browser", "cli", "conformance") or not REAL.isdisjoint(marks):
-            item.add_marker(pytest.mark.xdist_group("nodes"))
+    return ByNodes(config, log)
+
+
+class ByNodes(LoadScopeScheduling):  # type: ignore[misc]  # It says nothing of its types.
+    """By file, but all that is on nodes together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "nodes" if nodeid.startswith(ON_NODES) else nodeid.partition("::")[0]
 
 
 def pytest_report_header() -> str:
