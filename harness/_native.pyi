@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.check.engines import Tried
+from harness.check.plans import Compiled
 from harness.check.problem import Problem
 from harness.core.columns import Numbered
 from harness.core.operations import Operation
@@ -10,16 +10,18 @@ from harness.core.values import Value
 
 INTERFACE: int
 
+class Plan:
+    def __init__(self, attempts: Sequence[Compiled]) -> None: ...
+
 class Core:
     def __init__(self, problem: Problem) -> None: ...
     def search(
         self, look: Callable[[], None], first: int = 0, last: int = 6
     ) -> tuple[list[int] | None, int | None, int, int]: ...
     def operations(self) -> int: ...
-    def lost_moves(self) -> int: ...
-    def most_open(self) -> int: ...
+    def sizes(self) -> tuple[int, int, int, int, int]: ...
     def solve(
-        self, attempts: Sequence[Tried], look: Callable[[], None]
+        self, plan: Plan, look: Callable[[], None]
     ) -> tuple[list[int] | None, int | None, int, int] | None: ...
     def queue(
         self, what: bytes, element: Sequence[int], in_order: bool, look: Callable[[], None]
@@ -59,7 +61,7 @@ class Part:
     def glance(
         self,
         rules: Numbered,
-        plan: Callable[[int, int, int, int], Sequence[Tried]],
+        plan: Callable[[int, int, int, int, int], Plan],
         look: Callable[[], None],
     ) -> tuple[bytes | None, int | None, int, int, int] | None: ...
     def pose(self, classes: Sequence[int], keep: Sequence[int]) -> Posed: ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from harness._native import Core, Table
+    from harness._native import Core, Plan, Table
 
-INTERFACE = 7
+INTERFACE = 8
 """What this side expects the compiled side to be; both count up together."""
 
 
@@ -16,6 +16,7 @@ class Compiled(Protocol):
 
     INTERFACE: int
     Core: type[Core]
+    Plan: type[Plan]
     Table: type[Table]
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness.check.catalogue import parse_model
-from harness.check.engines import ENGINES, Engine, by_glance, by_native, scouted, searched
+from harness.check.engines import ENGINES, Engine, by_native, scouted, searched
 from harness.check.explain import brief, explain
+from harness.check.glance import by_glance
 from harness.check.limits import Budget, LimitReached, uncollected
 from harness.check.models import Model
 from harness.check.native import columned

@@ -8,15 +8,15 @@ milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from harness.check.antichain import BEAMS
+from harness.check.attempts import Sizes
 from harness.check.limits import Budget
 from harness.check.monitors import Decided
 from harness.check.monitors.queues import Roles
 from harness.check.problem import ColumnProblem, Problem
+from harness.check.solution import Solution
 from harness.check.wgl import Walk
 from harness.core.columns import kept
 from harness.core.errors import UsageError
@@ -24,18 +24,7 @@ from harness.core.operations import History
 from harness.native import COMPILED, MISSING
 
 if TYPE_CHECKING:
-    from harness._native import Core
-    from harness.check.engines import Tried
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What the antichain came to: an order, or the return that nothing passes."""
-
-    order: list[int] | None
-    dead: int | None
-    visited: int
-    widest: int
+    from harness._native import Core, Plan
 
 
 def available() -> str | None:
@@ -64,11 +53,7 @@ class Native:
         else:
             self._core = COMPILED.Core(problem)
 
-    def lost_moves(self) -> int:
-        """How many unanswered operations lead from one state to another."""
-        return self._core.lost_moves()
-
-    def search(self, budget: Budget, first: int = 0, last: int = len(BEAMS)) -> Swept:
+    def search(self, budget: Budget, first: int = 0, last: int = len(BEAMS)) -> Solution:
         """The antichain, as :func:`harness.check.antichain.search`, with some of its beams.
 
         Neither an order nor a dead event: all of these beams cut something off.
@@ -76,24 +61,24 @@ class Native:
         Raises:
             LimitReached: the budget is used up.
         """
-        return Swept(*self._core.search(budget.look, first, last))
+        return Solution(*self._core.search(budget.look, first, last))
 
     def operations(self) -> int:
         """How many operations there are."""
         return self._core.operations()
 
-    def most_open(self) -> int:
-        """The largest number of operations that are open at once and will return."""
-        return self._core.most_open()
+    def sizes(self) -> Sizes:
+        """How large it is."""
+        return Sizes(*self._core.sizes())
 
-    def solve(self, budget: Budget, attempts: Sequence[Tried]) -> Swept | None:
-        """What the first of these attempts that decides came to; None if none does.
+    def solve(self, budget: Budget, plan: Plan) -> Solution | None:
+        """What the first attempt of a plan that decides came to; None if none does.
 
         Raises:
             LimitReached: the budget is used up.
         """
-        found = self._core.solve(attempts, budget.look)
-        return None if found is None else Swept(*found)
+        found = self._core.solve(plan, budget.look)
+        return None if found is None else Solution(*found)
 
     def queue(self, budget: Budget, roles: Roles) -> Decided | None:
         """As :func:`harness.check.monitors.queues.fifo` and ``bag``.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 from harness.core.operations import Call, History, Operation, Outcome
 from harness.core.values import Value
@@ -57,14 +57,14 @@ class Part(Rows, Protocol):
     def glance(
         self,
         rules: Numbered,
-        plan: Callable[[int, int, int, int], Sequence[tuple[int, int] | tuple[int] | int]],
+        plan: Callable[[int, int, int, int, int], Any],
         look: Callable[[], None],
     ) -> tuple[bytes | None, int | None, int, int, int] | None:
         """A register's verdict, where some quick attempts are enough for one: a witness (indices of
         32 bits each) or the row to blame; configurations met and carried; nanoseconds of search.
 
-        ``plan`` says what to try with so many cas unanswered, operations open at once, operations
-        in all, and classes of them."""
+        ``plan`` says what to try, in the core's own form, with so many operations, classes of them,
+        operations unanswered, cas unanswered, and operations open at once."""
 
     def combine(self, by_process: bool) -> list[int]:
         """A row for each combination of what operations can depend on."""

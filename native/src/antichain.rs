@@ -7,8 +7,9 @@
 use crate::groups::{Config, Groups};
 use crate::masks::Mask;
 use crate::openings::{has_unused, Fields, Opening, Openings};
-use crate::problem::{Host, Kind, Problem, World, NONE};
+use crate::problem::{Host, Next, Problem, World, NONE};
 use crate::trails::{Step, Trails};
+use std::cell::Cell;
 
 /// Widths tried one after the other; the last, unlimited one is exact (rule 9).
 pub const BEAMS: [usize; 6] = [2, 64, 256, 1024, 8192, usize::MAX];
@@ -27,6 +28,8 @@ pub struct Found {
     pub dead: Option<u32>,
     pub visited: u64,
     pub widest: usize,
+    /// See `Problem::ends`.
+    pub ends: Vec<u32>,
 }
 
 /// Is there a legal order? Picks the width of the masks. Nothing is found, neither an order nor a
@@ -37,35 +40,44 @@ pub fn search<H: Host>(
     world: &mut World<H>,
 ) -> Result<Found, H::Error> {
     let fields = Fields::of(problem);
-    let words = problem.most_open().div_ceil(64).max(fields.words);
-    match words {
-        0 | 1 => beams::<[u64; 1], H>(problem, &fields, 1, widths, world),
-        2 => beams::<[u64; 2], H>(problem, &fields, 2, widths, world),
-        3 | 4 => beams::<[u64; 4], H>(problem, &fields, 4, widths, world),
-        _ => beams::<Box<[u64]>, H>(problem, &fields, words, widths, world),
+    match fields.words {
+        0 | 1 => beams::<[u64; 1], H>(problem, fields, 1, widths, world),
+        2 => beams::<[u64; 2], H>(problem, fields, 2, widths, world),
+        3 | 4 => beams::<[u64; 4], H>(problem, fields, 4, widths, world),
+        words => beams::<Box<[u64]>, H>(problem, fields, words, widths, world),
     }
 }
 
-fn beams<M: Mask, H: Host>(
+fn beams<M: Reused, H: Host>(
     problem: &Problem,
-    fields: &Fields,
+    fields: Fields,
     words: usize,
     widths: &[usize],
     world: &mut World<H>,
 ) -> Result<Found, H::Error> {
     let (mut visited, mut widest) = (0, 1);
+    let mut space = M::spare().unwrap_or_else(|| Workspace::new(words));
+    let (mut steps, mut dead) = (None, None);
     for &width in widths {
-        let mut attempt = Antichain::<M, H>::new(problem, fields, words, width, world)?;
-        let dead = attempt.run()?;
+        let mut attempt = Antichain::<M, H>::new(problem, &fields, words, width, world, space)?;
+        let died = attempt.run()?;
         visited += attempt.visited;
         widest = attempt.widest;
-        if dead.is_some() && attempt.truncated {
-            continue;
+        let truncated = attempt.truncated;
+        space = attempt.space;
+        if died.is_none() {
+            steps = Some(space.trails.unroll(space.configs.any_trail()));
+            break;
         }
-        let steps = dead.is_none().then(|| attempt.trails.unroll(attempt.configs.any_trail()));
-        return Ok(Found { steps, dead, visited, widest });
+        if !truncated {
+            dead = died;
+            break;
+        }
     }
-    Ok(Found { steps: None, dead: None, visited, widest })
+    if space.is_small() {
+        M::keep(space);
+    }
+    Ok(Found { steps, dead, visited, widest, ends: fields.ends })
 }
 
 /// A step that is being looked at: what it makes of a configuration.
@@ -78,15 +90,10 @@ struct Candidate<M> {
     forced: bool,
 }
 
-struct Antichain<'a, M, H> {
-    problem: &'a Problem,
-    world: &'a mut World<H>,
-    open: Openings<'a, M>,
-    words: usize,
-    width: usize,
-    truncated: bool,
-    visited: u64,
-    widest: usize,
+/// What a search works with. Of a short search, getting memory was a good part: the next one on
+/// the same thread has that of the last.
+struct Workspace<M> {
+    open: Openings<M>,
     /// The configurations; while a return is looked at, all that were met.
     configs: Groups<M>,
     settled: Groups<M>,
@@ -97,6 +104,70 @@ struct Antichain<'a, M, H> {
     trails: Trails,
 }
 
+/// Elements that a workspace may have room for when it is kept for another search.
+const KEPT_ROOM: usize = 1 << 14;
+
+impl<M: Mask> Workspace<M> {
+    fn new(words: usize) -> Self {
+        Workspace {
+            open: Openings::new(words),
+            configs: Groups::new(),
+            settled: Groups::new(),
+            accepted: Vec::with_capacity(AT_FIRST),
+            queue: Vec::with_capacity(AT_FIRST),
+            blind: Vec::new(),
+            lost_blind: Vec::new(),
+            trails: Trails::new(),
+        }
+    }
+
+    fn is_small(&self) -> bool {
+        let lists = self.accepted.capacity() + self.queue.capacity() + self.trails.room();
+        let groups = self.configs.room() + self.settled.room();
+        lists + groups + self.open.room() <= KEPT_ROOM
+    }
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Workspace<[u64; 1]>>> = const { Cell::new(None) };
+}
+
+/// Masks of which a workspace is kept: those of short searches, which are mostly of few clients.
+trait Reused: Mask {
+    /// The workspace of another search, if there is one.
+    fn spare() -> Option<Workspace<Self>> {
+        None
+    }
+
+    fn keep(_space: Workspace<Self>) {}
+}
+
+impl Reused for [u64; 1] {
+    fn spare() -> Option<Workspace<Self>> {
+        SPARE.take()
+    }
+
+    fn keep(space: Workspace<Self>) {
+        SPARE.set(Some(space));
+    }
+}
+
+impl Reused for [u64; 2] {}
+impl Reused for [u64; 4] {}
+impl Reused for Box<[u64]> {}
+
+struct Antichain<'a, M, H> {
+    problem: &'a Problem,
+    world: &'a mut World<H>,
+    ends: &'a [u32],
+    words: usize,
+    width: usize,
+    truncated: bool,
+    visited: u64,
+    widest: usize,
+    space: Workspace<M>,
+}
+
 impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
     fn new(
         problem: &'a Problem,
@@ -104,29 +175,28 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         words: usize,
         width: usize,
         world: &'a mut World<H>,
+        mut space: Workspace<M>,
     ) -> Result<Self, H::Error> {
         world.begin()?;
-        let mut configs = Groups::new();
+        space.open.begin(problem, fields);
+        space.configs.clear();
+        space.trails.clear();
         let zero = || M::zero(words);
-        let group = configs.add(problem.initial, zero());
+        let group = space.configs.add(problem.initial, zero());
         let first = Config { used: zero(), free: zero(), spent: zero(), trail: NONE };
-        configs.get_mut(group).configs.push(first);
+        space.configs.get_mut(group).configs.push(first);
+        let ends = &fields.ends;
+        let (visited, widest) = (0, 1);
         Ok(Antichain {
             problem,
             world,
-            open: Openings::new(problem, fields, words),
+            ends,
             words,
             width,
             truncated: false,
-            visited: 0,
-            widest: 1,
-            configs,
-            settled: Groups::new(),
-            accepted: Vec::with_capacity(AT_FIRST),
-            queue: Vec::with_capacity(AT_FIRST),
-            blind: Vec::with_capacity(8),
-            lost_blind: Vec::new(),
-            trails: Trails::new(),
+            visited,
+            widest,
+            space,
         })
     }
 
@@ -139,85 +209,91 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
             self.world.tick(1)?;
             if event & 1 == 0 {
                 if problem.returned[operation as usize] {
-                    self.open.open(problem, operation, cls);
+                    self.space.open.open(problem, self.ends, operation, cls);
                 } else {
-                    self.open.lose(problem, cls);
+                    self.space.open.lose(problem, cls);
                 }
                 continue;
             }
-            let slot = self.open.slot(operation);
-            let granted_to_all = problem.kinds[cls as usize] == Kind::Sees
-                && self.configs.len() == 1
-                && self.configs.get(0).state == problem.at[cls as usize];
-            if granted_to_all {
-                // All configurations hold what was read: nothing changes (rule 1).
-                self.open.close(problem, operation, cls);
-                if let [only] = &mut self.configs.get_mut(0).configs[..] {
-                    only.forget(slot);
+            let slot = self.space.open.slot(operation);
+            let observes = problem.kinds[cls as usize].observes();
+            if self.space.configs.len() == 1 {
+                let state = self.space.configs.get(0).state;
+                let used =
+                    matches!(&self.space.configs.get(0).configs[..], [one] if one.used.has(slot));
+                let seen = observes && self.world.step(problem, state, cls)? != Next::Refused;
+                if used || seen {
+                    // All configurations have it already, or hold what was seen: nothing changes
+                    // but that its slot is free (rule 1).
+                    self.space.open.close(problem, operation, cls);
+                    if let [only] = &mut self.space.configs.get_mut(0).configs[..] {
+                        only.forget(slot);
+                        continue;
+                    }
+                    self.accept_all();
+                    self.settle(slot)?;
                     continue;
                 }
-                self.accept_all();
-            } else {
-                self.pass(position, cls, slot)?;
-                if self.accepted.is_empty() {
-                    return Ok(Some(position));
-                }
-                self.open.close(problem, operation, cls);
             }
+            self.pass(position, observes, slot)?;
+            if self.space.accepted.is_empty() {
+                return Ok(Some(position));
+            }
+            self.space.open.close(problem, operation, cls);
             self.settle(slot)?;
         }
         Ok(None)
     }
 
     fn accept_all(&mut self) {
-        self.accepted.clear();
-        for place in 0..self.configs.len() {
-            let group = self.configs.get_mut(place);
+        self.space.accepted.clear();
+        for place in 0..self.space.configs.len() {
+            let group = self.space.configs.get_mut(place);
             let state = group.state;
-            self.accepted.extend(group.configs.drain(..).map(|config| (state, config)));
+            self.space.accepted.extend(group.configs.drain(..).map(|config| (state, config)));
         }
     }
 
     /// Collects the configurations in which the returning operation has been linearized.
-    fn pass(&mut self, position: u32, cls: u32, slot: u32) -> Result<(), H::Error> {
-        let observes = self.problem.kinds[cls as usize].observes();
-        self.accepted.clear();
-        self.queue.clear();
-        for place in 0..self.configs.len() {
-            let granted = self.open.granted(self.world, self.configs.get(place).state)?;
-            let group = self.configs.get_mut(place);
+    fn pass(&mut self, position: u32, observes: bool, slot: u32) -> Result<(), H::Error> {
+        self.space.accepted.clear();
+        self.space.queue.clear();
+        for place in 0..self.space.configs.len() {
+            let granted =
+                self.space.open.granted(self.world, self.space.configs.get(place).state)?;
+            let group = self.space.configs.get_mut(place);
             let all = observes && granted.has(slot);
             group.granted = granted;
             for config in &group.configs {
                 if all || config.used.has(slot) {
-                    self.accepted.push((group.state, config.clone()));
+                    self.space.accepted.push((group.state, config.clone()));
                     continue;
                 }
                 if config.free.has(slot) {
                     // Free: absorbed already, or used now (rule 2).
-                    self.accepted.push((group.state, config.clone()));
+                    self.space.accepted.push((group.state, config.clone()));
                 }
-                self.queue.push((place, config.clone()));
+                self.space.queue.push((place, config.clone()));
             }
         }
-        if self.queue.is_empty() {
+        if self.space.queue.is_empty() {
             return Ok(());
         }
-        self.open.worthwhile(slot, &mut self.blind, &mut self.lost_blind);
+        self.space.open.worthwhile(slot, &mut self.space.blind, &mut self.space.lost_blind);
         let mut head = 0;
-        while head < self.queue.len() {
+        while head < self.space.queue.len() {
             self.world.tick(8)?;
-            if self.accepted.len() >= self.width
-                || self.queue.len() > self.width.saturating_mul(REACH)
+            if self.space.accepted.len() >= self.width
+                || self.space.queue.len() > self.width.saturating_mul(REACH)
             {
                 self.truncated = true;
                 break;
             }
-            let (group, config) = self.queue[head].clone();
+            let (group, config) = self.space.queue[head].clone();
             head += 1;
             self.expand(position, slot, group, config)?;
         }
-        self.visited += self.queue.len() as u64;
+        self.visited += self.space.queue.len() as u64;
         Ok(())
     }
 
@@ -230,9 +306,9 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         config: Config<M>,
     ) -> Result<(), H::Error> {
         let Config { mut used, free, spent, trail } = config;
-        let state = self.configs.get(group).state;
-        used.join(&self.configs.get(group).granted);
-        let total = self.open.total.without(&used);
+        let state = self.space.configs.get(group).state;
+        used.join(&self.space.configs.get(group).granted);
+        let total = self.space.open.total.without(&used);
         // With its own slot used, and not free; `absorbing` frees all other open total operations.
         let step = |one: Opening, after, absorbing: bool, forced| {
             let mut used = used.clone();
@@ -242,30 +318,30 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
             let config = Config { used, free, spent: spent.clone(), trail };
             Candidate { after, config, what: one.operation as i32, forced }
         };
-        for place in 0..self.blind.len() {
-            let one = self.blind[place];
+        for place in 0..self.space.blind.len() {
+            let one = self.space.blind[place];
             // Rule 10: nothing with the same effect returns sooner and is unused.
-            if !used.has(one.slot) && !has_unused(&self.blind[..place], one.to, &used) {
+            if !used.has(one.slot) && !has_unused(&self.space.blind[..place], one.to, &used) {
                 self.consider(position, slot, step(one, one.to, true, false))?;
             }
         }
         let mut place = 0;
-        while let Some(one) = self.open.moves.at(state, place) {
-            let sooner = self.open.moves.get(state).map_or(&[][..], |list| &list[..place]);
+        while let Some(one) = self.space.open.moves.at(state, place) {
+            let sooner = self.space.open.moves.get(state).map_or(&[][..], |list| &list[..place]);
             let first = !has_unused(sooner, one.to, &used);
             place += 1;
             if first && !used.has(one.slot) {
                 self.consider(position, slot, step(one, one.to, false, true))?;
             }
         }
-        for place in 0..self.open.asking.len() {
-            let one = self.open.asking[place];
+        for place in 0..self.space.open.asking.len() {
+            let one = self.space.open.asking[place];
             if used.has(one.slot) {
                 continue;
             }
             let same = |other: &Opening| other.to == one.to && !used.has(other.slot);
             let instead = |other: &Opening| free.has(one.slot) || !free.has(other.slot);
-            if self.open.asking[..place].iter().any(|other| same(other) && instead(other)) {
+            if self.space.open.asking[..place].iter().any(|other| same(other) && instead(other)) {
                 continue;
             }
             let next = self.world.next(state, one.to)?;
@@ -276,7 +352,7 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
                 number += 1;
             }
         }
-        if self.open.lost.is_empty() {
+        if self.space.open.lost.is_empty() {
             return Ok(());
         }
         self.expand_lost(position, slot, state, Config { used, free, spent, trail }, total)
@@ -300,27 +376,28 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
                 forced,
             }
         };
-        for place in 0..self.lost_blind.len() {
-            let (lost, after) = self.lost_blind[place];
-            let lost = &self.open.lost[lost];
-            if lost.left(&config.spent) && !has_unused(&self.open.blind, after, &config.used) {
+        for place in 0..self.space.lost_blind.len() {
+            let (lost, after) = self.space.lost_blind[place];
+            let lost = &self.space.open.lost[lost];
+            if lost.left(&config.spent) && !has_unused(&self.space.open.blind, after, &config.used)
+            {
                 let taken = step(lost.spend(&config.spent), lost.cls, after, &total, false);
                 self.consider(position, slot, taken)?;
             }
         }
         let mut place = 0;
-        while let Some((lost, after)) = self.open.lost_moves.at(state, place) {
+        while let Some((lost, after)) = self.space.open.lost_moves.at(state, place) {
             place += 1;
-            let lost = &self.open.lost[lost];
-            let returning = self.open.moves.get(state).map_or(&[][..], |list| &list[..]);
+            let lost = &self.space.open.lost[lost];
+            let returning = self.space.open.moves.get(state).map_or(&[][..], |list| &list[..]);
             if lost.left(&config.spent) && !has_unused(returning, after, &config.used) {
                 let taken = step(lost.spend(&config.spent), lost.cls, after, &config.free, true);
                 self.consider(position, slot, taken)?;
             }
         }
-        for place in 0..self.open.lost_asking.len() {
-            let lost = &self.open.lost[self.open.lost_asking[place]];
-            let returns = has_unused(&self.open.asking, lost.cls, &config.used);
+        for place in 0..self.space.open.lost_asking.len() {
+            let lost = &self.space.open.lost[self.space.open.lost_asking[place]];
+            let returns = has_unused(&self.space.open.asking, lost.cls, &config.used);
             if returns || !lost.left(&config.spent) {
                 continue;
             }
@@ -348,59 +425,64 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
         candidate: Candidate<M>,
     ) -> Result<(), H::Error> {
         let Candidate { after, mut config, what, forced } = candidate;
-        let place = match self.configs.find(after) {
+        let place = match self.space.configs.find(after) {
             Some(place) => place,
             None => {
-                let granted = self.open.granted(self.world, after)?;
-                self.configs.add(after, granted)
+                let granted = self.space.open.granted(self.world, after)?;
+                self.space.configs.add(after, granted)
             }
         };
-        let group = self.configs.get_mut(place);
+        let group = self.space.configs.get_mut(place);
         let satisfied = config.used.has(slot) || group.granted.has(slot);
         let useful = satisfied
             || forced
             || group.granted.exceeds(&config.used)
-            || self.open.enables(self.world, self.problem, after, &config.used)?;
+            || self.space.open.enables(self.world, self.problem, after, &config.used)?;
         if !useful {
             return Ok(());
         }
-        let group = self.configs.get_mut(place);
-        let others = self.open.observers.without(&group.granted);
+        let group = self.space.configs.get_mut(place);
+        let others = self.space.open.observers.without(&group.granted);
         self.world.tick(group.configs.len() as u32 + 4)?;
-        let guards = &self.open.guards;
-        let observers = &self.open.observers;
+        let guards = &self.space.open.guards;
+        let observers = &self.space.open.observers;
         if group.configs.iter().any(|one| one.dominates(&config, observers, &others, guards)) {
             return Ok(());
         }
-        config.trail = self.trails.push(config.trail, position, what, after);
+        config.trail = self.space.trails.push(config.trail, position, what, after);
         group.configs.push(config.clone());
         if satisfied {
-            self.accepted.push((after, config));
+            self.space.accepted.push((after, config));
         } else {
-            self.queue.push((place, config));
+            self.space.queue.push((place, config));
         }
         Ok(())
     }
 
     /// Gives the slot back and keeps an antichain for each state (rule 4), within the beam.
     fn settle(&mut self, slot: u32) -> Result<(), H::Error> {
-        self.settled.clear();
-        let (observers, guards) = (&self.open.observers, &self.open.guards);
-        let only = self.accepted.len() == 1;
-        for (state, mut config) in self.accepted.drain(..) {
+        if self.space.accepted.len() == 1 {
+            if let Some((state, mut config)) = self.space.accepted.pop() {
+                config.forget(slot);
+                self.space.configs.clear();
+                let only = self.space.configs.add(state, M::zero(self.words));
+                self.space.configs.get_mut(only).configs.push(config);
+            }
+            self.forget_trails();
+            return Ok(());
+        }
+        self.space.settled.clear();
+        let (observers, guards) = (&self.space.open.observers, &self.space.open.guards);
+        for (state, mut config) in self.space.accepted.drain(..) {
             config.forget(slot);
-            let place = match self.settled.find(state) {
+            let place = match self.space.settled.find(state) {
                 Some(place) => place,
                 None => {
-                    let others = if only {
-                        M::zero(self.words)
-                    } else {
-                        observers.without(&self.open.granted(self.world, state)?)
-                    };
-                    self.settled.add(state, others)
+                    let granted = self.space.open.granted(self.world, state)?;
+                    self.space.settled.add(state, observers.without(&granted))
                 }
             };
-            let group = self.settled.get_mut(place);
+            let group = self.space.settled.get_mut(place);
             self.world.tick(group.configs.len() as u32)?;
             let others = &group.granted;
             if group.configs.iter().any(|one| one.dominates(&config, observers, others, guards)) {
@@ -409,16 +491,21 @@ impl<'a, M: Mask, H: Host> Antichain<'a, M, H> {
             group.configs.retain(|one| !config.dominates(one, observers, others, guards));
             group.configs.push(config);
         }
-        if self.settled.count() > self.width {
+        if self.space.settled.count() > self.width {
             self.truncated = true;
-            self.settled.cut(self.width);
+            self.space.settled.cut(self.width);
         }
-        self.widest = self.widest.max(self.settled.count());
-        std::mem::swap(&mut self.configs, &mut self.settled);
-        if self.trails.is_long() {
-            let trails = self.configs.trails_mut();
-            self.trails.collect(trails);
-        }
+        self.widest = self.widest.max(self.space.settled.count());
+        std::mem::swap(&mut self.space.configs, &mut self.space.settled);
+        self.forget_trails();
         Ok(())
+    }
+
+    /// Drops the steps that no configuration needs any more, when there are many.
+    fn forget_trails(&mut self) {
+        if self.space.trails.is_long() {
+            let trails = self.space.configs.trails_mut();
+            self.space.trails.collect(trails);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The searches one after the other, until one decides: the counterpart of
-//! `harness.check.engines`, where their order is argued.
+//! `harness.check.attempts`, where their order is argued.
 
 use crate::antichain::{self, BEAMS};
 use crate::problem::{Host, Problem, World};
 use crate::{refute, wgl, witness};
 use pyo3::prelude::*;
 
-/// One of `harness.check.engines.Attempt`, as far as it is compiled.
+/// One of `harness.check.attempts.Attempt`, as far as it is compiled.
 #[derive(Clone, Copy, FromPyObject)]
 pub enum Attempt {
     /// The antichain with the beams from one to another (not included).
@@ -49,7 +49,7 @@ pub fn solve<H: Host>(
                 let (visited, widest) = (found.visited, found.widest);
                 if let Some(steps) = &found.steps {
                     // Steps that explain too little are a defect: whoever asks again is told.
-                    let order = witness::linearization(problem, world, steps)?.ok();
+                    let order = witness::linearization(problem, world, steps, &found.ends)?.ok();
                     let solved = |order| Solved { order: Some(order), dead: None, visited, widest };
                     return Ok(order.map(solved));
                 } else if found.dead.is_some() {

@@ -116,6 +116,11 @@ impl<M: Mask> Groups<M> {
         }
     }
 
+    /// Configurations there is room for.
+    pub fn room(&self) -> usize {
+        self.groups.iter().map(|group| group.configs.capacity() + 1).sum()
+    }
+
     /// How many configurations there are.
     pub fn count(&self) -> usize {
         self.groups[..self.live].iter().map(|group| group.configs.len()).sum()

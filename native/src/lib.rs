@@ -19,13 +19,13 @@ mod wgl;
 mod witness;
 
 use crate::attempts::Attempt;
-use crate::problem::{Host, Kind, Problem, World, NONE};
+use crate::problem::{Host, Kind, Problem, Sizes, World, NONE};
 use crate::queues::{Decided, Role};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Counted up whenever the two sides of the interface change together.
-const INTERFACE: u32 = 7;
+const INTERFACE: u32 = 8;
 
 /// Python, asked with its lock held.
 struct Asked {
@@ -52,6 +52,20 @@ impl Host for Asked {
                 None => Ok(()),
             }
         })
+    }
+}
+
+/// Attempts, to be made one after the other.
+#[pyclass(module = "harness._native", frozen)]
+pub struct Plan {
+    attempts: Vec<Attempt>,
+}
+
+#[pymethods]
+impl Plan {
+    #[new]
+    fn new(attempts: Vec<Attempt>) -> Self {
+        Plan { attempts }
     }
 }
 
@@ -125,7 +139,7 @@ impl Core {
         let found = py.detach(|| {
             let found = antichain::search(problem, widths, world)?;
             let order = match &found.steps {
-                Some(steps) => Some(witness::linearization(problem, world, steps)?),
+                Some(steps) => Some(witness::linearization(problem, world, steps, &found.ends)?),
                 None => None,
             };
             Ok::<_, PyErr>((order, found.dead, found.visited, found.widest))
@@ -139,19 +153,14 @@ impl Core {
         }
     }
 
-    /// How many unanswered operations lead from one state to another.
-    fn lost_moves(&self) -> usize {
-        self.problem.lost_moves()
-    }
-
     /// How many operations there are.
     fn operations(&self) -> usize {
         self.problem.classes.len()
     }
 
-    /// The largest number of operations that are open at once and will return.
-    fn most_open(&self) -> usize {
-        self.problem.most_open()
+    /// See `Problem::sizes`.
+    fn sizes(&self) -> Sizes {
+        self.problem.sizes()
     }
 
     /// The attempts one after the other: (order | None, dead | None, visited, widest) of the first that
@@ -159,12 +168,12 @@ impl Core {
     fn solve(
         &mut self,
         py: Python<'_>,
-        attempts: Vec<Attempt>,
+        plan: &Plan,
         look: Py<PyAny>,
     ) -> PyResult<Option<Solution>> {
         self.world.host.look = Some(look);
         let Core { problem, world } = self;
-        let solved = py.detach(|| attempts::solve(problem, world, &attempts))?;
+        let solved = py.detach(|| attempts::solve(problem, world, &plan.attempts))?;
         Ok(solved.map(|it| (it.order, it.dead, it.visited, it.widest)))
     }
 
@@ -236,5 +245,6 @@ fn state(number: i64) -> PyResult<u32> {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<table::Table>()?;
+    module.add_class::<Plan>()?;
     module.add_class::<Core>()
 }

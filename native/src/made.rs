@@ -57,12 +57,14 @@ impl<'py> Names<'py> {
 }
 
 /// What was made: columns, function names, values, errors.
-pub type Made<'py> =
-    (Columns, Vec<Bound<'py, PyAny>>, Bound<'py, PyList>, Vec<Bound<'py, PyAny>>);
+pub type Made<'py> = (Columns, Vec<Bound<'py, PyAny>>, Bound<'py, PyList>, Vec<Bound<'py, PyAny>>);
 
 /// The columns of operations; None of such as the columns have no room for, or that end before they
 /// begin. Nodes and positions are left out: who wants them has the operations.
-pub fn columns<'py>(py: Python<'py>, operations: &Bound<'py, PyTuple>) -> PyResult<Option<Made<'py>>> {
+pub fn columns<'py>(
+    py: Python<'py>,
+    operations: &Bound<'py, PyTuple>,
+) -> PyResult<Option<Made<'py>>> {
     let mut made = Columns::new();
     let mut values = Numbers::new(py)?;
     let mut names = Names { all: vec![PyString::new(py, "").into_any()] };

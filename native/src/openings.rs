@@ -45,10 +45,12 @@ impl Lost {
 /// What all beams of a search have in common: where operations return, and where the counts of
 /// unanswered ones go.
 pub struct Fields {
-    ends: Vec<u32>,
+    /// See `Problem::ends`.
+    pub ends: Vec<u32>,
     /// How many states the classes name.
     states: usize,
     lost: Vec<(u32, usize, u32, u32)>,
+    /// What masks need: for the operations that are open at once, and for the counts.
     pub words: usize,
 }
 
@@ -56,10 +58,11 @@ impl Fields {
     /// One field for each class of unanswered operations that are worth counting: those whose
     /// effect somebody can notice.
     pub fn of(problem: &Problem) -> Fields {
-        let mut counts = vec![0u64; problem.kinds.len()];
+        let mut counts = Vec::new();
         let mut order = Vec::new();
-        for (operation, cls) in problem.classes.iter().enumerate() {
-            if !problem.returned[operation] && counted(problem, *cls) {
+        for (cls, returned) in problem.classes.iter().zip(&problem.returned) {
+            if !returned && counted(problem, *cls) {
+                counts.resize(problem.kinds.len(), 0u64);
                 let count = &mut counts[*cls as usize];
                 if *count == 0 {
                     order.push(*cls);
@@ -79,7 +82,9 @@ impl Fields {
         }
         let named = problem.at.iter().chain(&problem.to).filter(|state| **state != NONE);
         let states = named.max().map_or(0, |state| *state as usize + 1);
-        Fields { ends: problem.ends(), states, words: word + 1, lost }
+        let (ends, most_open) = problem.ends();
+        let words = most_open.div_ceil(64).max(word + 1);
+        Fields { ends, states, words, lost }
     }
 }
 
@@ -103,6 +108,11 @@ impl<T: Default> ByState<T> {
         ByState(Vec::with_capacity(states.min(ROOM)))
     }
 
+    fn clear(&mut self, states: usize) {
+        self.0.clear();
+        self.0.reserve(states.min(ROOM));
+    }
+
     #[inline(always)]
     pub fn get(&self, state: u32) -> Option<&T> {
         self.0.get(state as usize)
@@ -119,6 +129,11 @@ impl<T: Default> ByState<T> {
 }
 
 impl<T: Copy> ByState<Vec<T>> {
+    /// Empties the lists, and keeps their memory.
+    fn empty(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
+
     /// One of a state's list, if it is so long.
     #[inline(always)]
     pub fn at(&self, state: u32, place: usize) -> Option<T> {
@@ -127,13 +142,11 @@ impl<T: Copy> ByState<Vec<T>> {
 }
 
 /// The open operations, filed by what they can do.
-pub struct Openings<'a, M> {
+pub struct Openings<M> {
     words: usize,
     free_slots: Vec<u32>,
     slots: u32,
     slot_of: Vec<u32>,
-    /// Where each operation returns. Lists of openings are in this order (rule 10).
-    ends: &'a [u32],
     pub observers: M,
     pub total: M,
     sees: ByState<Option<M>>,
@@ -155,48 +168,81 @@ pub struct Openings<'a, M> {
     pub lost_asking: Vec<usize>,
 }
 
-impl<'a, M: Mask> Openings<'a, M> {
-    pub fn new(problem: &Problem, fields: &'a Fields, words: usize) -> Self {
-        let mut guards = M::zero(words);
-        let mut lost = Vec::with_capacity(fields.lost.len());
-        let mut place_of = vec![NONE; if fields.lost.is_empty() { 0 } else { problem.kinds.len() }];
-        for &(cls, word, shift, bits) in &fields.lost {
-            guards.words_mut()[word] |= 1 << (shift + bits - 1);
-            place_of[cls as usize] = lost.len() as u32;
-            lost.push(Lost { cls, called: 0, word, shift, bits });
-        }
+impl<M: Mask> Openings<M> {
+    /// Good for nothing before `begin`.
+    pub fn new(words: usize) -> Self {
+        let zero = || M::zero(words);
         Openings {
             words,
-            free_slots: Vec::with_capacity(16),
+            free_slots: Vec::new(),
             slots: 0,
-            slot_of: vec![0; problem.classes.len()],
-            ends: &fields.ends,
-            observers: M::zero(words),
-            total: M::zero(words),
-            sees: ByState::new(fields.states),
+            slot_of: Vec::new(),
+            observers: zero(),
+            total: zero(),
+            sees: ByState::new(0),
             sees_other: ByState::new(0),
-            any_other: M::zero(words),
+            any_other: zero(),
             others: 0,
             lookers: Vec::new(),
-            blind: Vec::with_capacity(8),
-            moves: ByState::new(fields.states),
+            blind: Vec::new(),
+            moves: ByState::new(0),
             moving: 0,
             asking: Vec::new(),
-            lost,
-            place_of,
-            guards,
+            lost: Vec::new(),
+            place_of: Vec::new(),
+            guards: zero(),
             lost_blind: Vec::new(),
             lost_moves: ByState::new(0),
             lost_asking: Vec::new(),
         }
     }
 
+    /// Forgets all that was open, for a new search; its memory is used again.
+    pub fn begin(&mut self, problem: &Problem, fields: &Fields) {
+        let zero = M::zero(self.words);
+        self.free_slots.clear();
+        self.slots = 0;
+        // What is in it of another search is never read: an operation is opened first.
+        self.slot_of.resize(problem.classes.len(), 0);
+        (self.observers, self.total, self.any_other) = (zero.clone(), zero.clone(), zero.clone());
+        self.sees.clear(fields.states);
+        self.sees_other.clear(0);
+        self.others = 0;
+        self.lookers.clear();
+        self.blind.clear();
+        self.moves.empty();
+        self.moving = 0;
+        self.asking.clear();
+        self.lost_blind.clear();
+        self.lost_moves.clear(0);
+        self.lost_asking.clear();
+        self.guards = zero;
+        self.lost.clear();
+        self.place_of.clear();
+        if fields.lost.is_empty() {
+            return;
+        }
+        self.place_of.resize(problem.kinds.len(), NONE);
+        for &(cls, word, shift, bits) in &fields.lost {
+            self.guards.words_mut()[word] |= 1 << (shift + bits - 1);
+            self.place_of[cls as usize] = self.lost.len() as u32;
+            self.lost.push(Lost { cls, called: 0, word, shift, bits });
+        }
+    }
+
+    /// Elements there is room for: what it would keep of another search's memory.
+    pub fn room(&self) -> usize {
+        let lists = self.moves.0.iter().map(Vec::capacity).sum::<usize>();
+        self.slot_of.capacity() + self.sees.0.capacity() + self.moves.0.capacity() + lists
+    }
+
     pub fn slot(&self, operation: u32) -> u32 {
         self.slot_of[operation as usize]
     }
 
-    /// Gives an operation that will return a slot, and files it under what it can do.
-    pub fn open(&mut self, problem: &Problem, operation: u32, cls: u32) {
+    /// Gives an operation that will return a slot, and files it under what it can do. Lists are in
+    /// the order of returns (`ends`), for rule 10.
+    pub fn open(&mut self, problem: &Problem, ends: &[u32], operation: u32, cls: u32) {
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.slots += 1;
             self.slots - 1
@@ -220,17 +266,17 @@ impl<'a, M: Mask> Openings<'a, M> {
             Kind::Idle | Kind::Looks => self.lookers.push(Opening { slot, to: cls, operation }),
             Kind::Blind => {
                 self.total.set(slot);
-                insert(&mut self.blind, self.ends, Opening { slot, to, operation });
+                insert(&mut self.blind, ends, Opening { slot, to, operation });
             }
             Kind::Moves => {
-                insert(self.moves.of(at), self.ends, Opening { slot, to, operation });
+                insert(self.moves.of(at), ends, Opening { slot, to, operation });
                 self.moving += 1;
             }
             Kind::Total | Kind::Other => {
                 if kind == Kind::Total {
                     self.total.set(slot);
                 }
-                insert(&mut self.asking, self.ends, Opening { slot, to: cls, operation });
+                insert(&mut self.asking, ends, Opening { slot, to: cls, operation });
             }
         }
     }

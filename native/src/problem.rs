@@ -74,15 +74,22 @@ impl Problem {
         (!whole).then_some("an operation without its events")
     }
 
-    /// Where operations return; `NONE` for one that does not.
-    pub fn ends(&self) -> Vec<u32> {
+    /// Where operations return, `NONE` for one that does not; and how many that do are open at
+    /// once, at most.
+    pub fn ends(&self) -> (Vec<u32>, usize) {
         let mut ends = vec![NONE; self.classes.len()];
+        let (mut open, mut most) = (0usize, 0);
         for (position, event) in self.events.iter().enumerate() {
+            let operation = (event >> 1) as usize;
             if event & 1 != 0 {
-                ends[(event >> 1) as usize] = position as u32;
+                ends[operation] = position as u32;
+                open -= 1;
+            } else {
+                open += usize::from(self.returned[operation]);
+                most = most.max(open);
             }
         }
-        ends
+        (ends, most)
     }
 
     /// What was before an event: operations that return later may take effect or not.
@@ -106,10 +113,16 @@ impl Problem {
         }
     }
 
-    /// How many unanswered operations lead from one state to another.
-    pub fn lost_moves(&self) -> usize {
-        let lost = self.classes.iter().zip(&self.returned).filter(|(_, returned)| !**returned);
-        lost.filter(|(cls, _)| self.kinds[**cls as usize] == Kind::Moves).count()
+    /// How large it is; see `harness.check.attempts.Sizes`.
+    pub fn sizes(&self) -> Sizes {
+        let mut lost = (0, 0);
+        for (cls, returned) in self.classes.iter().zip(&self.returned) {
+            if !returned {
+                lost.0 += 1;
+                lost.1 += usize::from(self.kinds[*cls as usize] == Kind::Moves);
+            }
+        }
+        (self.classes.len(), self.kinds.len(), lost.0, lost.1, self.most_open())
     }
 
     /// The largest number of operations that are open at once and will return.
@@ -126,6 +139,10 @@ impl Problem {
         most
     }
 }
+
+/// Operations, classes, unanswered operations, those that lead from one state to another, and how
+/// many that return are open at once.
+pub type Sizes = (usize, usize, usize, usize, usize);
 
 /// What a search asks of whoever started it.
 pub trait Host {

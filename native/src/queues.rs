@@ -278,13 +278,9 @@ impl Queue {
     }
 
     /// All operations, each as early as it can be.
-    fn scheduled(
-        &self,
-        elements: &[Element],
-        instants: &[(Time, u32)],
-        gaps: &[Time],
-    ) -> Vec<u32> {
-        let mut points: Vec<(Time, i64, u32)> = instants.iter().map(|it| (it.0, -1, it.1)).collect();
+    fn scheduled(&self, elements: &[Element], instants: &[(Time, u32)], gaps: &[Time]) -> Vec<u32> {
+        let mut points: Vec<(Time, i64, u32)> =
+            instants.iter().map(|it| (it.0, -1, it.1)).collect();
         points.reserve(2 * elements.len());
         let (mut put, mut take, mut gap) = (-1, -1, -1);
         for (number, element) in elements.iter().enumerate() {
@@ -322,10 +318,10 @@ fn line(elements: &[Element], gaps: &[Time]) -> Option<Vec<Element>> {
     let beyond = |end: Time| gaps.get(gaps.partition_point(|gap| *gap < end)).copied();
     let places = || elements.iter().enumerate();
     let first = places().map(|(place, it)| Reverse((it.put_end.min(it.take_end), place)));
-    let second = places().map(|(place, it)| {
-        Reverse((it.take_end.min(beyond(it.put_end).unwrap_or(NEVER)), place))
-    });
-    let (mut first, mut second): (BinaryHeap<_>, BinaryHeap<_>) = (first.collect(), second.collect());
+    let second = places()
+        .map(|(place, it)| Reverse((it.take_end.min(beyond(it.put_end).unwrap_or(NEVER)), place)));
+    let (mut first, mut second): (BinaryHeap<_>, BinaryHeap<_>) =
+        (first.collect(), second.collect());
     let mut by_put: Vec<usize> = (0..elements.len()).collect();
     let mut by_take = by_put.clone();
     by_put.sort_by_key(|place| elements[*place].put_call);

@@ -309,7 +309,11 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn expect(&mut self, wanted: u8) -> Result<(), Unusual> {
-        if self.next()? == wanted { Ok(()) } else { Err(Unusual) }
+        if self.next()? == wanted {
+            Ok(())
+        } else {
+            Err(Unusual)
+        }
     }
 
     /// A text without escapes, of printable ASCII: everything else is for the other reader.
@@ -405,7 +409,11 @@ impl<'a> Cursor<'a> {
                 }
             }
         }
-        if start == self.place { Err(Unusual) } else { Ok(&self.line[start..self.place]) }
+        if start == self.place {
+            Err(Unusual)
+        } else {
+            Ok(&self.line[start..self.place])
+        }
     }
 
     fn over_string(&mut self) -> Result<(), Unusual> {

@@ -1,19 +1,20 @@
 //! What Python sees of a history in columns, and how an object's rows become a problem.
 
-use crate::reader::{self, Columns, FAIL, INFO, OK, OPEN};
-use crate::attempts::{self, Attempt};
+use crate::attempts;
 use crate::kept::{Kept, Times};
 use crate::made;
 use crate::problem::World;
 use crate::reader::Pairs;
+use crate::reader::{self, Columns, FAIL, INFO, OK, OPEN};
 use crate::registers::{self, Rules};
-use crate::{Asked, Core};
+use crate::{Asked, Core, Plan};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A history file in columns. Names, keys and values are numbers of texts; 0 is none.
 #[pyclass(module = "harness._native", frozen)]
@@ -61,8 +62,18 @@ impl Table {
         }
         let position = c.position.get(&(row as u32)).copied();
         Ok((
-            c.index[row], c.process[row], c.f[row], c.key[row], c.value[row], c.result[row],
-            c.outcome[row], c.start[row], c.end[row], c.node[row], c.error[row], position,
+            c.index[row],
+            c.process[row],
+            c.f[row],
+            c.key[row],
+            c.value[row],
+            c.result[row],
+            c.outcome[row],
+            c.start[row],
+            c.end[row],
+            c.node[row],
+            c.error[row],
+            position,
         ))
     }
 
@@ -206,8 +217,7 @@ impl Part {
     /// Judges a register without asking Python what its operations mean: see `registers`. None if that
     /// decides nothing, because an operation is none of a register's or the attempts all gave up.
     ///
-    /// `plan` is told how many cas are unanswered, how many operations are open at once, how many
-    /// there are, and of how many classes.
+    /// `plan` is told the sizes of the problem.
     #[allow(clippy::type_complexity)]
     fn glance<'py>(
         &self,
@@ -219,21 +229,22 @@ impl Part {
         let (columns, same, rows) = (&self.columns, &self.same, &self.rows);
         let posed = py.detach(|| registers::pose(columns, same, &self.pairs, rows, &rules));
         let Some((problem, kept)) = posed else { return Ok(None) };
-        let (operations, classes) = (problem.classes.len(), problem.kinds.len());
-        let sizes = (problem.lost_moves(), problem.most_open(), operations, classes);
-        let attempts: Vec<Attempt> = plan.call1(sizes)?.extract()?;
+        let plan = plan.call1(problem.sizes())?;
+        let plan: &Bound<'_, Plan> = plan.cast()?;
+        let attempts = &plan.get().attempts;
         let (solved, took) = py.detach(|| {
-            let began = thread_ns();
+            let began = Stopwatch::start();
             let mut world = World::new(Asked { next: None, look: Some(look) }, problem.kinds.len());
-            let solved = attempts::solve(&problem, &mut world, &attempts)?;
-            Ok::<_, PyErr>((solved, thread_ns() - began))
+            let solved = attempts::solve(&problem, &mut world, attempts)?;
+            Ok::<_, PyErr>((solved, began.ns()))
         })?;
         let Some(solved) = solved else { return Ok(None) };
         let witness = match &solved.order {
             Some(order) => Some(kept.woven(columns, order)),
             None => None,
         };
-        let culprit = solved.dead.map(|dead| kept.rows[(problem.events[dead as usize] >> 1) as usize]);
+        let culprit =
+            solved.dead.map(|dead| kept.rows[(problem.events[dead as usize] >> 1) as usize]);
         Ok(Some((
             witness.map(|woven| PyBytes::new(py, &woven)),
             culprit,
@@ -248,7 +259,8 @@ impl Part {
     /// `keep[class]`: 0 only if it returned, 1 always, 2 never.
     fn pose(&self, py: Python<'_>, classes: Vec<i32>, keep: Vec<u8>) -> PyResult<Posed> {
         let (c, rows, combinations) = (&self.columns, &self.rows, &self.combinations);
-        if combinations.len() != rows.len() || combinations.iter().any(|n| *n as usize >= classes.len())
+        if combinations.len() != rows.len()
+            || combinations.iter().any(|n| *n as usize >= classes.len())
             || classes.iter().any(|cls| *cls >= keep.len() as i32)
         {
             return Err(PyValueError::new_err("combinations and classes do not fit"));
@@ -291,8 +303,31 @@ impl Part {
     }
 }
 
-/// Nanoseconds that this thread has computed for: what others do on a busy machine is no part of it.
-fn thread_ns() -> u64 {
+/// What a search took: of computing, as others may be at work on a busy machine. That clock is asked
+/// of the kernel, which takes as long as a short search, of which the time on the wall says as much.
+struct Stopwatch {
+    computed_ns: u64,
+    wall: Instant,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Stopwatch { computed_ns: computed_ns(), wall: Instant::now() }
+    }
+
+    fn ns(&self) -> u64 {
+        let wall = self.wall.elapsed();
+        match wall < SHORT {
+            true => wall.as_nanos() as u64,
+            false => computed_ns() - self.computed_ns,
+        }
+    }
+}
+
+const SHORT: Duration = Duration::from_micros(100);
+
+/// Nanoseconds that this thread has computed for.
+fn computed_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it writes a timespec to where it is told to.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
@@ -317,7 +352,11 @@ impl Posed {
 
     /// The row of the table of an operation.
     fn row(&self, operation: usize) -> PyResult<u32> {
-        self.kept.rows.get(operation).copied().ok_or_else(|| PyValueError::new_err("no such operation"))
+        self.kept
+            .rows
+            .get(operation)
+            .copied()
+            .ok_or_else(|| PyValueError::new_err("no such operation"))
     }
 
     /// For engines that are not compiled: (classes, returned, events).

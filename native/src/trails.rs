@@ -33,6 +33,17 @@ impl Trails {
         self.steps.len() as u32 - 1
     }
 
+    /// For a new search.
+    pub fn clear(&mut self) {
+        self.steps.clear();
+        self.limit = AT_LEAST;
+    }
+
+    /// Steps there is room for.
+    pub fn room(&self) -> usize {
+        self.steps.capacity()
+    }
+
     /// Whether it is time to collect: twice as many as were alive at the last time.
     pub fn is_long(&self) -> bool {
         self.steps.len() > self.limit

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.check import check, parse_model, verify_witness
-from harness.check.engines import by_glance, by_native
+from harness.check.engines import by_native
+from harness.check.glance import by_glance
 from harness.check.limits import Budget
 from harness.check.native import columned
 from harness.check.problem import ColumnProblem, partition, pose
