@@ -273,6 +273,11 @@ class Server:
 
     def _handle(self) -> None:
         self._scheduled = False
+        assert self._stopped is not None
+        if self._stopped.done():
+            # What the disk refused is missing there: nothing may be written behind it, and nothing
+            # that was to come after it said. The loop may well turn once more before all ends.
+            return
         events, self._inbox = self._inbox, []
         try:
             effects = self.node.handle(self.clock.monotonic_ms(), events)

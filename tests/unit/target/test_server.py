@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -15,7 +16,10 @@ import pytest
 
 from harness.core.operations import Call, Outcome
 from target.adapters.http import HttpClient, Response
+from target.events import Write
 from target.options import OptionError, elections, parse
+from target.raft.duties import Save
+from target.server import Server
 from tests.unit.target.loopback import ROOT, running
 
 
@@ -124,6 +128,37 @@ def test_clean_exit_and_refusal_of_a_damaged_log(tmp_path: Path) -> None:
             assert ended.stderr == ""
 
     asyncio.run(scenario())
+
+
+def test_nothing_follows_what_the_disk_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the disk may have room again before the process has ended."""
+    refused: list[list[Save]] = []
+    later: list[list[Save]] = []
+
+    async def scenario() -> None:
+        options = parse(["--node", "n1", "--home", str(tmp_path), "--peers", "n1=127.91.0.1"])
+        server = Server(options)
+        loop, save = asyncio.get_running_loop(), server.storage.save
+
+        def saves(given: list[Save]) -> None:
+            if refused:
+                later.append(given)
+            elif any(one.entries for one in given):
+                refused.append(given)
+                for _ in range(2):
+                    loop.call_soon(server._put, Write(1, b"more"))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            save(given)
+
+        monkeypatch.setattr(server.storage, "save", saves)
+        with pytest.raises(OSError, match="No space left"):
+            await server.run()
+
+    asyncio.run(scenario())
+    assert refused
+    assert later == []
 
 
 def test_an_address_in_use_is_said(tmp_path: Path) -> None:
