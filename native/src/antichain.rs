@@ -4,18 +4,15 @@
 //! `harness/check/antichain.py`; the numbers of the rules here are those given there. This is the
 //! same search with the same order of steps, so that the two can be compared.
 
-use crate::groups::{Config, Groups};
+use crate::groups::Config;
 use crate::masks::Mask;
-use crate::openings::{has_unused, Fields, Opening, Openings};
+use crate::openings::{has_unused, Fields, Opening};
 use crate::problem::{Host, Next, Problem, World, NONE};
-use crate::trails::{Step, Trails};
-use std::cell::Cell;
+use crate::trails::Step;
+use crate::workspace::{Reused, Workspace};
 
 /// Widths tried one after the other; the last, unlimited one is exact (rule 9).
 pub const BEAMS: [usize; 6] = [2, 64, 256, 1024, 8192, usize::MAX];
-
-/// Room for so many configurations to begin with: of short searches, growing is a good part.
-const AT_FIRST: usize = 32;
 
 /// Configurations that a beam meets on its way to one return, at most, for each that it may carry.
 const REACH: usize = 64;
@@ -89,72 +86,6 @@ struct Candidate<M> {
     /// Rule 5 says nothing about it.
     forced: bool,
 }
-
-/// What a search works with. Of a short search, getting memory was a good part: the next one on
-/// the same thread has that of the last.
-struct Workspace<M> {
-    open: Openings<M>,
-    /// The configurations; while a return is looked at, all that were met.
-    configs: Groups<M>,
-    settled: Groups<M>,
-    accepted: Vec<(u32, Config<M>)>,
-    queue: Vec<(usize, Config<M>)>,
-    blind: Vec<Opening>,
-    lost_blind: Vec<(usize, u32)>,
-    trails: Trails,
-}
-
-/// Elements that a workspace may have room for when it is kept for another search.
-const KEPT_ROOM: usize = 1 << 14;
-
-impl<M: Mask> Workspace<M> {
-    fn new(words: usize) -> Self {
-        Workspace {
-            open: Openings::new(words),
-            configs: Groups::new(),
-            settled: Groups::new(),
-            accepted: Vec::with_capacity(AT_FIRST),
-            queue: Vec::with_capacity(AT_FIRST),
-            blind: Vec::new(),
-            lost_blind: Vec::new(),
-            trails: Trails::new(),
-        }
-    }
-
-    fn is_small(&self) -> bool {
-        let lists = self.accepted.capacity() + self.queue.capacity() + self.trails.room();
-        let groups = self.configs.room() + self.settled.room();
-        lists + groups + self.open.room() <= KEPT_ROOM
-    }
-}
-
-thread_local! {
-    static SPARE: Cell<Option<Workspace<[u64; 1]>>> = const { Cell::new(None) };
-}
-
-/// Masks of which a workspace is kept: those of short searches, which are mostly of few clients.
-trait Reused: Mask {
-    /// The workspace of another search, if there is one.
-    fn spare() -> Option<Workspace<Self>> {
-        None
-    }
-
-    fn keep(_space: Workspace<Self>) {}
-}
-
-impl Reused for [u64; 1] {
-    fn spare() -> Option<Workspace<Self>> {
-        SPARE.take()
-    }
-
-    fn keep(space: Workspace<Self>) {
-        SPARE.set(Some(space));
-    }
-}
-
-impl Reused for [u64; 2] {}
-impl Reused for [u64; 4] {}
-impl Reused for Box<[u64]> {}
 
 struct Antichain<'a, M, H> {
     problem: &'a Problem,

@@ -17,6 +17,7 @@ mod table;
 mod trails;
 mod wgl;
 mod witness;
+mod workspace;
 
 use crate::attempts::Attempt;
 use crate::problem::{Host, Kind, Problem, Sizes, World, NONE};
