@@ -64,6 +64,12 @@ class Part:
         plan: Callable[[int, int, int, int, int], Plan],
         look: Callable[[], None],
     ) -> tuple[bytes | None, int | None, int, int, int] | None: ...
+    def glance_list(
+        self,
+        roles: bytes,
+        plan: Callable[[int, int, int, int, int], Plan],
+        look: Callable[[], None],
+    ) -> tuple[bytes | None, int | None, int, int, int] | None: ...
     def pose(self, classes: Sequence[int], keep: Sequence[int]) -> Posed: ...
 
 class Posed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from harness._native import Core, Plan, Table
 
-INTERFACE = 8
+INTERFACE = 9
 """What this side expects the compiled side to be; both count up together."""
 
 

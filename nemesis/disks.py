@@ -7,6 +7,7 @@ that another fault has down, and no kill one whose disk is bad: it could not com
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from functools import partial
 
@@ -26,6 +27,9 @@ PAUSE_LIMIT_S = 20.0
 """The same when it is paused by another fault."""
 HEAL_LIMIT_S = 10.0
 ASK_S = 0.5
+FILL_S = 0.5
+FILL_LIMIT_S = 10.0
+"""How long a server is given, each time and in all, to write to an empty disk."""
 DAMAGES: Mapping[str, str] = {
     "flip": "bits flipped",
     "misdirect": "a block misdirected",
@@ -89,6 +93,12 @@ class Servers:
             statuses = await context.target.statuses(context.cluster, ASK_S)
             return {node for node in nodes if node in statuses}
         return set(nodes) - set(await self._gone(context))
+
+    async def _asleep(self, context: FaultContext) -> list[str]:
+        """Those that stand still: another fault has them."""
+        processes = context.cluster.processes
+        states = {node: await processes.state(node) for node in self._nodes}
+        return [node for node, it in states.items() if it.state == "stopped"]
 
     async def _up_again(self, context: FaultContext, done: str) -> Proof:
         """Starts those that are gone, and waits until they serve."""
@@ -198,16 +208,18 @@ class DamageFault(Servers):
         super().__init__(aim)
         self._how = how
         self._damaged: dict[str, str] = {}
+        self._read = False
+        """Is it known what each server made of the damage?"""
 
     async def begin(self, context: FaultContext) -> Resolved:
         """Kills some servers, damages a file of each, and starts them on what is left."""
-        disks, processes = disks_of(context), context.cluster.processes
+        processes = context.cluster.processes
         leader = await self._take(context)
         failed = await on_all(processes.kill, self._nodes)
         if failed:
             raise EnvironmentFailure(f"not killed: {first_words(failed)}")
         for node in self._nodes:
-            where = await disks.damage(node, self._how)
+            where = await self._damage(context, node)
             if where is not None:
                 self._damaged[node] = where
         failed = await on_all(processes.start, self._nodes)
@@ -217,21 +229,39 @@ class DamageFault(Servers):
         data = resolved(self._aim, self._nodes, leader)
         return Resolved(words, {"how": self._how, "where": freeze(self._damaged), **data})
 
+    async def _damage(self, context: FaultContext, node: str) -> str | None:
+        """To a disk that another fault has just emptied its server is let write again first."""
+        disks, processes = disks_of(context), context.cluster.processes
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FILL_LIMIT_S
+        while (where := await disks.damage(node, self._how)) is None and loop.time() < deadline:
+            await processes.start(node)
+            await asyncio.sleep(FILL_S)
+            await processes.kill(node)
+        return where
+
     async def prove(self, context: FaultContext) -> Proof:
         """Something was changed, and each server has read it: it gave up, or serves."""
         refused: list[str] = []
         serving: set[str] = set()
+        asleep: set[str] = set()
 
         async def decided() -> bool:
             refused[:] = await self._gone(context)
             serving.clear()
             serving.update(await self._answering(context, self._nodes))
-            for node in self._nodes:
-                if (await context.cluster.processes.state(node)).state == "stopped":
-                    serving.add(node)
+            asleep.clear()
+            asleep.update(await self._asleep(context))
             return all(node in refused or node in serving for node in self._damaged)
 
-        known = await until(decided, MEET_LIMIT_S)
+        async def decided_by_the_awake() -> bool:
+            """True as well while one that has not read cannot: another fault has it."""
+            return await decided() or bool(asleep - serving)
+
+        known = await until(decided_by_the_awake, MEET_LIMIT_S)
+        if known and asleep:
+            known = await until(decided, PAUSE_LIMIT_S)
+        self._read = known
         figures: dict[str, Value] = {"refused": tuple(refused), "serving": tuple(sorted(serving))}
         if not self._damaged:
             return Proof(False, "nothing is stored that could be damaged", figures)
@@ -244,8 +274,10 @@ class DamageFault(Servers):
         return Proof(True, words, figures)
 
     async def end(self, context: FaultContext) -> Proof:
-        """Whoever refused gets the disk as it was, and starts."""
+        """Whoever refused gets the disk as it was, and starts; so does who stands still and has
+        perhaps not read it yet."""
         disks = disks_of(context)
-        for node in await self._gone(context):
+        unread = [] if self._read else await self._asleep(context)
+        for node in (*await self._gone(context), *unread):
             await disks.repair(node)
         return await self._up_again(context, "disks are sound")

@@ -346,7 +346,8 @@ class FakeDisks(Faulty):
     processes: FakeProcesses = field(default_factory=FakeProcesses)
     deaf: bool = False
     """Accepts troubles and goes on as it was."""
-    empty: bool = False
+    empty: float = 0
+    """So many times there is nothing to damage."""
     credulous: bool = False
     """The servers take whatever they read."""
     sticky: bool = False
@@ -377,7 +378,8 @@ class FakeDisks(Faulty):
     async def damage(self, node: str, how: str) -> str | None:
         await self.enter("damage")
         assert self.processes.states[node].state == "gone"
-        if self.empty:
+        if self.empty > 0:
+            self.empty -= 1
             return None
         if not self.credulous:
             self.damaged.add(node)

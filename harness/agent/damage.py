@@ -74,9 +74,11 @@ def _other(sound: bytes, data: bytes, rng: random.Random, base: bytes | None = N
     """Bytes of the same length from elsewhere (or ``base``): never the same ones, and not zeros
     alone, which is what a write that never came leaves (``torn``)."""
     source = rng.randrange(len(data) - len(sound) + 1)
-    wrong = bytearray(data[source : source + len(sound)] if base is None else base)
-    # A block may be written over one that is the same: then bits flip all the same.
+    there = data[source : source + len(sound)] if base is None else base
+    wrong = bytearray(there)
+    # A block may be written over one that is the same: then a bit flips all the same.
     while wrong == sound or not any(wrong):
+        wrong[:] = there
         wrong[rng.randrange(len(sound))] ^= 1 << rng.randrange(8)
     return bytes(wrong)
 

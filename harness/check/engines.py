@@ -19,7 +19,7 @@ from harness.check.attempts import (
     declared,
     traits,
 )
-from harness.check.glance import by_glance
+from harness.check.glance import by_glance, is_posed_by_core
 from harness.check.limits import Budget
 from harness.check.models import Action, Kind, Model, Shape, any_state
 from harness.check.monitors import Decided, monitored
@@ -183,7 +183,7 @@ def first_to_fail(
     Raises:
         LimitReached: the budget is used up.
     """
-    told = columned(History(operations)).operations if model.register is not None else operations
+    told = columned(History(operations)).operations if is_posed_by_core(model) else operations
     if isinstance(told, AllOperations):
         for _, rows in told.columns.parts(keyed=False):
             glanced = by_glance(OfOneObject(told.columns, rows), model, budget)

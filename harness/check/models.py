@@ -193,6 +193,8 @@ class Model:
             needs none of its own.
         register: it is a register under these rules, with read (get), write (put) and cas and
             nothing else, so the compiled core need not ask what its operations mean.
+        appends: it is an appended list, with append, read (get) and put (write) and nothing else:
+            as above, where all that is appended and read is text.
     """
 
     name: str
@@ -211,6 +213,7 @@ class Model:
     answer: Callable[[State], str] | None = None
     monitor: Callable[[Problem], Decide | None] | None = None
     register: RegisterRules | None = None
+    appends: bool = False
 
 
 def only(operation: Operation, values: Set[Value]) -> Operation:

@@ -45,6 +45,7 @@ def appended_list(name: str) -> Model:
         describe=_show_list,
         traffic=_list_traffic,
         restrict=only,
+        appends=True,
     )
 
 

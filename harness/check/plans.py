@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.check.attempts import (
+    OF_TINY,
     TINY,
     Ask,
     Attempt,
@@ -43,9 +44,16 @@ def tiny() -> Plan:
     return _plan(TINY)
 
 
-def at_a_glance(*sizes: int) -> Plan:
+def for_register(*sizes: int) -> Plan:
     """What the core tries by itself with a register of these sizes (:class:`Sizes`)."""
     return of(traits(Sizes(*sizes), asks=False, monitored=False))[0]
+
+
+def for_list(operations: int, *sizes: int) -> Plan:
+    """The same of a list."""
+    if operations <= OF_TINY:
+        return tiny()
+    return of(traits(Sizes(operations, *sizes), asks=True, monitored=False))[0]
 
 
 def _plan(order: Iterable[Attempt]) -> Plan:

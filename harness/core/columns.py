@@ -66,6 +66,15 @@ class Part(Rows, Protocol):
         ``plan`` says what to try, in the core's own form, with so many operations, classes of them,
         operations unanswered, cas unanswered, and operations open at once."""
 
+    def glance_list(
+        self,
+        roles: bytes,
+        plan: Callable[[int, int, int, int, int], Any],
+        look: Callable[[], None],
+    ) -> tuple[bytes | None, int | None, int, int, int] | None:
+        """The same of a list whose reads return text. ``roles`` of functions: 0 reads, 1 puts, 2
+        appends."""
+
     def combine(self, by_process: bool) -> list[int]:
         """A row for each combination of what operations can depend on."""
 

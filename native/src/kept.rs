@@ -1,6 +1,7 @@
 //! From rows of a table to a problem's operations and events, and back to a witness.
 
-use crate::reader::Columns;
+use crate::problem::{Kind, NONE};
+use crate::reader::{Columns, FAIL};
 
 /// Which rows of a table take part in a problem.
 #[derive(Default)]
@@ -54,4 +55,42 @@ impl Times {
         self.times.sort_unstable();
         self.times.into_iter().map(|(_, event)| event).collect()
     }
+}
+
+/// The operations of some rows that say something, and their events.
+pub struct Filed {
+    pub kept: Kept,
+    pub classes: Vec<u32>,
+    pub returned: Vec<bool>,
+    pub events: Vec<u32>,
+}
+
+/// Files rows by their classes (`NONE`: left out), of these kinds.
+pub fn file(c: &Columns, rows: &[u32], class_of: &[u32], kind_of: impl Fn(u32) -> Kind) -> Filed {
+    let mut filed = Filed {
+        kept: Kept::default(),
+        classes: Vec::with_capacity(rows.len()),
+        returned: Vec::with_capacity(rows.len()),
+        events: Vec::new(),
+    };
+    let mut times = Times::with_capacity(rows.len());
+    for (&row, &class) in rows.iter().zip(class_of) {
+        if class == NONE {
+            continue;
+        }
+        let (at, kind) = (row as usize, kind_of(class));
+        let returned = c.outcome[at] <= FAIL;
+        if kind == Kind::Idle || (kind.observes() && !returned) {
+            if returned {
+                filed.kept.idle.push(row);
+            }
+            continue;
+        }
+        times.add(filed.kept.rows.len() as u32, c.start[at], returned.then(|| c.end[at]));
+        filed.kept.rows.push(row);
+        filed.classes.push(class);
+        filed.returned.push(returned);
+    }
+    filed.events = times.events();
+    filed
 }

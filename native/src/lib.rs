@@ -4,6 +4,7 @@ mod antichain;
 mod attempts;
 mod groups;
 mod kept;
+mod lists;
 mod made;
 mod masks;
 mod openings;
@@ -26,12 +27,20 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Counted up whenever the two sides of the interface change together.
-const INTERFACE: u32 = 8;
+const INTERFACE: u32 = 9;
 
-/// Python, asked with its lock held.
+/// Who knows the successors of a state under a class of actions that does not say them itself.
+enum Successors {
+    /// There is no such class.
+    Nobody,
+    /// The model's table, which is asked with Python's lock held.
+    Table(Py<PyAny>),
+    Lists(lists::Lists),
+}
+
+/// What a search asks: the successors, and Python whether to go on.
 struct Asked {
-    /// None where no class of actions has to be asked about.
-    next: Option<Py<PyAny>>,
+    next: Successors,
     look: Option<Py<PyAny>>,
 }
 
@@ -39,10 +48,15 @@ impl Host for Asked {
     type Error = PyErr;
 
     fn next(&mut self, state: u32, cls: u32) -> PyResult<Vec<u32>> {
-        let Some(next) = &self.next else {
-            return Err(PyValueError::new_err("nobody knows the successors of a state"));
-        };
-        Python::attach(|py| next.bind(py).call1((state, cls))?.extract())
+        match &mut self.next {
+            Successors::Nobody => {
+                Err(PyValueError::new_err("nobody knows the successors of a state"))
+            }
+            Successors::Table(next) => {
+                Python::attach(|py| next.bind(py).call1((state, cls))?.extract())
+            }
+            Successors::Lists(lists) => Ok(vec![lists.next(state, cls)]),
+        }
     }
 
     fn look(&mut self) -> PyResult<()> {
@@ -106,7 +120,8 @@ impl Core {
             return Err(PyValueError::new_err(fault));
         }
         let next = problem.getattr("table")?.getattr("next")?.unbind();
-        let world = World::new(Asked { next: Some(next), look: None }, posed.kinds.len());
+        let world =
+            World::new(Asked { next: Successors::Table(next), look: None }, posed.kinds.len());
         Ok(Core { problem: posed, world })
     }
 }

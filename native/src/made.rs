@@ -129,5 +129,11 @@ pub fn columns<'py>(
         place += 1;
     }
     made.valued = values.all.len();
+    made.strings = values.all.iter().map(|value| text(&value)).collect();
     Ok(Some((made, names.all, values.all, words.all)))
+}
+
+fn text(value: &Bound<'_, PyAny>) -> Option<Box<[u8]>> {
+    let text = value.cast::<PyString>().ok()?;
+    text.to_cow().ok().map(|text| text.as_bytes().into())
 }

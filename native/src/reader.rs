@@ -70,6 +70,8 @@ pub struct Columns {
     /// are pairs, the values in them.
     pub valued: usize,
     pub pairs: Pairs,
+    /// Of those that are texts, the text.
+    pub strings: Vec<Option<Box<[u8]>>>,
 }
 
 /// The two values in each value that is a pair.
@@ -95,6 +97,7 @@ impl Columns {
             words: Texts::new(),
             valued: 0,
             pairs: FxHashMap::default(),
+            strings: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! This is `harness.check.models_registers` once more (`register`, `register_shape`, `seen_values`) and
 //! `harness.check.problem.pose`; tests compare the two.
 
-use crate::kept::{Kept, Times};
+use crate::kept::{self, Kept};
 use crate::problem::{Kind, Problem, NONE};
 use crate::reader::{Columns, Pairs, FAIL, NOTHING, OK};
 use pyo3::prelude::*;
@@ -130,11 +130,11 @@ fn numbered(
             _ => class.to = NONE,
         }
     }
-    let mut kept = Kept::default();
-    let mut problem = Problem {
-        classes: Vec::with_capacity(rows.len()),
-        returned: Vec::with_capacity(rows.len()),
-        events: Vec::new(),
+    let filed = kept::file(c, rows, class_of, |class| classes[class as usize].kind);
+    let problem = Problem {
+        classes: filed.classes,
+        returned: filed.returned,
+        events: filed.events,
         kinds: classes.iter().map(|class| class.kind).collect(),
         at: classes.iter().map(|class| class.at).collect(),
         to: classes.iter().map(|class| class.to).collect(),
@@ -142,24 +142,5 @@ fn numbered(
         mute: if mute { states.exactly(UNSEEN) } else { NONE },
         commutes: false,
     };
-    let mut times = Times::with_capacity(rows.len());
-    for (&row, &class) in rows.iter().zip(class_of) {
-        if class == NONE {
-            continue;
-        }
-        let (at, kind) = (row as usize, classes[class as usize].kind);
-        let returned = c.outcome[at] <= FAIL;
-        if kind == Kind::Idle || (kind.observes() && !returned) {
-            if returned {
-                kept.idle.push(row);
-            }
-            continue;
-        }
-        times.add(kept.rows.len() as u32, c.start[at], returned.then(|| c.end[at]));
-        kept.rows.push(row);
-        problem.classes.push(class);
-        problem.returned.push(returned);
-    }
-    problem.events = times.events();
-    (problem, kept)
+    (problem, filed.kept)
 }

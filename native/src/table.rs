@@ -3,11 +3,11 @@
 use crate::attempts;
 use crate::kept::{Kept, Times};
 use crate::made;
-use crate::problem::World;
+use crate::problem::{Problem, World};
 use crate::reader::Pairs;
 use crate::reader::{self, Columns, FAIL, INFO, OK, OPEN};
 use crate::registers::{self, Rules};
-use crate::{Asked, Core, Plan};
+use crate::{lists, Asked, Core, Plan, Successors};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -218,40 +218,31 @@ impl Part {
     /// decides nothing, because an operation is none of a register's or the attempts all gave up.
     ///
     /// `plan` is told the sizes of the problem.
-    #[allow(clippy::type_complexity)]
     fn glance<'py>(
         &self,
         py: Python<'py>,
         rules: Rules,
         plan: Bound<'py, PyAny>,
         look: Py<PyAny>,
-    ) -> PyResult<Option<(Option<Bound<'py, PyBytes>>, Option<u32>, u64, usize, u64)>> {
+    ) -> PyResult<Option<Glanced<'py>>> {
         let (columns, same, rows) = (&self.columns, &self.same, &self.rows);
         let posed = py.detach(|| registers::pose(columns, same, &self.pairs, rows, &rules));
         let Some((problem, kept)) = posed else { return Ok(None) };
-        let plan = plan.call1(problem.sizes())?;
-        let plan: &Bound<'_, Plan> = plan.cast()?;
-        let attempts = &plan.get().attempts;
-        let (solved, took) = py.detach(|| {
-            let began = Stopwatch::start();
-            let mut world = World::new(Asked { next: None, look: Some(look) }, problem.kinds.len());
-            let solved = attempts::solve(&problem, &mut world, attempts)?;
-            Ok::<_, PyErr>((solved, began.ns()))
-        })?;
-        let Some(solved) = solved else { return Ok(None) };
-        let witness = match &solved.order {
-            Some(order) => Some(kept.woven(columns, order)),
-            None => None,
-        };
-        let culprit =
-            solved.dead.map(|dead| kept.rows[(problem.events[dead as usize] >> 1) as usize]);
-        Ok(Some((
-            witness.map(|woven| PyBytes::new(py, &woven)),
-            culprit,
-            solved.visited,
-            solved.widest,
-            took,
-        )))
+        self.judge(py, &problem, &kept, Successors::Nobody, plan, look)
+    }
+
+    /// The same of a list whose reads return text: see `lists`.
+    fn glance_list<'py>(
+        &self,
+        py: Python<'py>,
+        roles: Vec<u8>,
+        plan: Bound<'py, PyAny>,
+        look: Py<PyAny>,
+    ) -> PyResult<Option<Glanced<'py>>> {
+        let (columns, same, rows) = (&self.columns, &self.same, &self.rows);
+        let posed = py.detach(|| lists::pose(columns, same, rows, &roles));
+        let Some((problem, kept, lists)) = posed else { return Ok(None) };
+        self.judge(py, &problem, &kept, Successors::Lists(lists), plan, look)
     }
 
     /// The problem of the operations whose combination has a class (-1: left out), ready to search.
@@ -300,6 +291,38 @@ impl Part {
             posed.events = times.events();
             posed
         }))
+    }
+}
+
+/// A witness or the row to blame, configurations met and carried, nanoseconds of search.
+type Glanced<'py> = (Option<Bound<'py, PyBytes>>, Option<u32>, u64, usize, u64);
+
+impl Part {
+    /// What the planned attempts make of a problem; None if they all give up.
+    fn judge<'py>(
+        &self,
+        py: Python<'py>,
+        problem: &Problem,
+        kept: &Kept,
+        next: Successors,
+        plan: Bound<'py, PyAny>,
+        look: Py<PyAny>,
+    ) -> PyResult<Option<Glanced<'py>>> {
+        let plan = plan.call1(problem.sizes())?;
+        let plan: &Bound<'_, Plan> = plan.cast()?;
+        let attempts = &plan.get().attempts;
+        let (solved, took) = py.detach(|| {
+            let began = Stopwatch::start();
+            let mut world = World::new(Asked { next, look: Some(look) }, problem.kinds.len());
+            let solved = attempts::solve(problem, &mut world, attempts)?;
+            Ok::<_, PyErr>((solved, began.ns()))
+        })?;
+        let Some(solved) = solved else { return Ok(None) };
+        let witness = solved.order.map(|order| kept.woven(&self.columns, &order));
+        let culprit =
+            solved.dead.map(|dead| kept.rows[(problem.events[dead as usize] >> 1) as usize]);
+        let witness = witness.map(|woven| PyBytes::new(py, &woven));
+        Ok(Some((witness, culprit, solved.visited, solved.widest, took)))
     }
 }
 

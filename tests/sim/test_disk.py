@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -250,6 +250,7 @@ def test_a_disk_in_trouble_refuses_writes_and_stays_as_it_was(
 # -- damage -------------------------------------------------------------------------------------
 
 
+@example(188, "flip", b"\x00", b"\x02")
 @given(st.integers(0, 10_000), st.sampled_from(("flip", "misdirect")), DATA, DATA)
 def test_damage_is_small_and_where_it_is_said_to_be(
     seed: int, how: str, one: bytes, two: bytes

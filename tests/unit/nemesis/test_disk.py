@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -57,11 +59,39 @@ def test_a_disk_that_ignores_it(how: str) -> None:
 
 def test_an_empty_disk() -> None:
     cluster = FakeCluster()
-    cluster.disks.empty = True
+    cluster.disks.empty = math.inf
     done = hurt("flip", cluster)
     assert done.bit.words == "nothing is stored that could be damaged"
     assert not done.bit.holds
     assert cluster.is_whole()
+
+
+def test_a_disk_that_was_emptied_a_moment_ago() -> None:
+    """Its server writes to it first."""
+    cluster = FakeCluster()
+    cluster.disks.empty = 2
+    done = hurt("flip", cluster)
+    assert done.bit.holds, done.bit.words
+    assert cluster.processes.states["n3"].starts > 2
+    assert cluster.is_whole()
+
+
+def test_damage_that_a_paused_server_has_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is nobody's verdict, and it is gone before the server goes on."""
+    cluster = FakeCluster()
+    start = cluster.processes.start
+
+    async def start_and_stand_still(node: str) -> None:
+        cluster.processes.barren.discard(node)
+        await start(node)
+        state = cluster.processes.states[node]
+        cluster.processes.states[node] = replace(state, state="stopped")
+
+    monkeypatch.setattr(cluster.processes, "start", start_and_stand_still)
+    done = hurt("flip", cluster)
+    assert not done.bit.holds
+    assert done.bit.words == "nobody knows whether the damage was read"
+    assert cluster.disks.damaged == set()
 
 
 def test_a_server_that_takes_what_it_reads() -> None:
