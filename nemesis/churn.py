@@ -1,7 +1,9 @@
 """Leaders that fall as soon as they are elected, one after the other, and come back in any order.
 
 What a leader does in its first round trips (the first entry of its term, what it says of commits
-and reads before that is on a majority) is what a fault at a random moment rarely meets.
+and reads before that is on a majority) is what a fault at a random moment rarely meets. Nor does
+one at a moment at all, where a window is one message wide: so leaders can also fall between two
+messages.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.core.cluster import CutsBetweenMessages
 from harness.core.errors import EnvironmentFailure, HarnessError, UsageError
 from harness.core.faults import FaultSpec, Proof
 from harness.core.protocols import FaultContext, Resolved
@@ -27,6 +30,12 @@ HOWS: Mapping[str, str] = {
     "cut": "each leader is cut off from all others",
     "kill": "each leader is killed",
 }
+BETWEEN: Mapping[str, str] = {
+    "message": "each leader is cut off, or killed, between two of its messages",
+}
+"""Only planned when asked for by name: it needs a network that sees messages."""
+MORE_MESSAGES = 0.65
+"""The chance that a leader has one message more before it falls."""
 LONGEST_ROW = 6
 """Falls in a row in which some come back before others fall."""
 LONGEST_DELAY_MS = 400
@@ -38,21 +47,26 @@ ROW_S = 9.0
 """No further fall after this: the first ones have been down for long enough."""
 POLL_S = 0.005
 ANSWER_S = 0.2
+_BY_TIME = "use churn:cut or churn:kill, which fall by time"
 
 
 class Churn(Planner):
-    """Plans falls of leaders in a row. Without a narrowing, cuts and kills take turns."""
+    """Plans falls of leaders in a row. Without a narrowing, cuts and kills take turns, by time."""
 
     name = "churn"
     capability = "partition"
     letter = "U"
     least_nodes = 3
-    narrowings = HOWS
+    narrowings: Mapping[str, str] = {**HOWS, **BETWEEN}
+    only_named = tuple(BETWEEN)
+    needs: Mapping[str, str] = {"cut": "partition", "kill": "kill", "message": "message"}
 
     def draw(
         self, rng: random.Random, kind: str, nodes: tuple[str, ...], _window: Window
     ) -> dict[str, Value]:
         """See :class:`Planner`."""
+        if kind in BETWEEN:
+            return _draw_between(rng, len(nodes))
         falls, down = _row(rng, len(nodes))
         return {
             "how": kind,
@@ -69,6 +83,27 @@ class Churn(Planner):
             UsageError: parameters that no plan of ours holds.
         """
         return ChurnFault(Falls.read(spec))
+
+
+def _draw_between(rng: random.Random, nodes: int) -> dict[str, Value]:
+    """Falls between messages. In most rows two are down at once, so that whoever leads is followed
+    by somebody else, and can be the one after that again."""
+    falls, down = (rng.randint(3, LONGEST_ROW), 2) if rng.random() < 0.75 else _row(rng, nodes)
+    return {
+        "how": rng.choice(tuple(HOWS)),
+        "down": down,
+        "messages": tuple(_messages(rng) for _ in range(falls)),
+        "back": tuple(rng.sample(range(falls), falls)),
+        "gap_ms": rng.choice((0, _delay_ms(rng), 5 * _delay_ms(rng))),
+    }
+
+
+def _messages(rng: random.Random) -> int:
+    """Few, mostly, and often none."""
+    messages = 0
+    while rng.random() < MORE_MESSAGES:
+        messages += 1
+    return messages
 
 
 def _row(rng: random.Random, nodes: int) -> tuple[int, int]:
@@ -89,7 +124,8 @@ def _delay_ms(rng: random.Random) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Falls:
-    """How leaders fall, how long after each was seen to lead, and in which order they are back.
+    """How leaders fall, how long after each was seen to lead or after how many of its ``messages``
+    to another node, and in which order they are back.
 
     Before more than ``down`` have fallen, the one that fell first comes back.
     """
@@ -99,6 +135,7 @@ class Falls:
     delays_ms: tuple[int, ...]
     back: tuple[int, ...]
     gap_ms: int
+    messages: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, spec: FaultSpec) -> Falls:
@@ -113,10 +150,14 @@ class Falls:
         down = params.whole(spec, "down")
         if down < 1:
             raise UsageError(f"fault churn: down should be 1 or more, but is {down}")
-        delays, back = params.wholes(spec, "delays_ms"), params.wholes(spec, "back")
-        if not delays or sorted(back) != list(range(len(delays))):
-            raise UsageError("fault churn: back should be an order of as many as delays_ms has")
-        return cls(how, down, delays, back, params.whole(spec, "gap_ms"))
+        counted = "messages" if "messages" in spec.params else "delays_ms"
+        moments, back = params.wholes(spec, counted), params.wholes(spec, "back")
+        if not moments or sorted(back) != list(range(len(moments))):
+            raise UsageError(f"fault churn: back should be an order of as many as {counted} has")
+        gap_ms = params.whole(spec, "gap_ms")
+        if counted == "messages":
+            return cls(how, down, (0,) * len(moments), back, gap_ms, moments)
+        return cls(how, down, moments, back, gap_ms)
 
 
 @dataclass(slots=True)
@@ -172,27 +213,65 @@ class ChurnFault:
             if len(self._down) >= self._falls.down:
                 await self._down[0].come_back()
             wait_s = NEXT_WAIT_S if self._fallen else FIRST_WAIT_S
-            leader = await self._next_leader(context, wait_s, delay_ms)
-            if leader is None:
+            if self._falls.messages:
+                fell = await self._between_messages(context, wait_s, number)
+            else:
+                fell = await self._after_a_while(context, wait_s, number, delay_ms)
+            if not fell:
                 break
             if number == 0:
                 until = loop.time() + ROW_S - NEXT_WAIT_S
-            own = replace(context, id=f"{context.id}.{number + 1}")
-            fall = _Fall(leader, own, self._fault(leader, context.cluster.nodes))
-            self._fallen.append(fall)
-            await fall.fault.begin(own)
             if loop.time() >= until:
                 break
         if not self._fallen:
             raise EnvironmentFailure("nobody led whom it could have taken away")
         nodes = tuple(fall.node for fall in self._fallen)
         verb = "cut off" if self._falls.how == "cut" else "SIGKILL"
-        words = f"{', then '.join(nodes)} {verb} as each came to lead"
+        words = f"{', then '.join(nodes)} {verb}"
+        if self._falls.messages:
+            counts = ", ".join(map(str, self._falls.messages[: len(nodes)]))
+            words += f" after {counts} messages as leader"
+        else:
+            words += " as each came to lead"
         back = tuple(fall.node for fall in self._fallen if fall.returning is not None)
         if back:
             words += f"; back before the last fell: {', '.join(back)}"
         data: dict[str, Value] = {"how": self._falls.how, "nodes": nodes, "leader": nodes[0]}
+        if self._falls.messages:
+            data["messages"] = self._falls.messages[: len(nodes)]
         return Resolved(words, data)
+
+    async def _after_a_while(
+        self, context: FaultContext, wait_s: float, number: int, delay_ms: int
+    ) -> bool:
+        """Did somebody come to lead, and fall?"""
+        leader = await self._next_leader(context, wait_s, delay_ms)
+        if leader is not None:
+            await self._fall(context, number, leader)
+        return leader is not None
+
+    async def _between_messages(self, context: FaultContext, wait_s: float, number: int) -> bool:
+        """Did somebody come to lead, and fall?"""
+        network = context.cluster.network
+        if not isinstance(network, CutsBetweenMessages):
+            raise EnvironmentFailure(f"this network cannot cut between messages: {_BY_TIME}")
+        away = {fall.node for fall in self._down} | context.claims.of(DOWN).of_others(context.id)
+        there = [node for node in context.cluster.nodes if node not in away]
+        trap = f"{context.id}.{number + 1}, caught"
+        try:
+            leader = await network.cut_after(trap, there, self._falls.messages[number], wait_s)
+            if leader is not None:
+                await self._fall(context, number, leader)
+        finally:
+            # Whoever was caught is down by the fall's own hand now.
+            await context.cluster.network.cut(trap, {})
+        return leader is not None
+
+    async def _fall(self, context: FaultContext, number: int, leader: str) -> None:
+        own = replace(context, id=f"{context.id}.{number + 1}")
+        fall = _Fall(leader, own, self._fault(leader, context.cluster.nodes))
+        self._fallen.append(fall)
+        await fall.fault.begin(own)
 
     async def _next_leader(self, context: FaultContext, wait_s: float, delay_ms: int) -> str | None:
         """Somebody who leads, has not fallen yet and is still there after the delay."""

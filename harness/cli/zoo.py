@@ -53,6 +53,7 @@ MIXES: Mapping[str, Mix] = {
     "leaders": Mix(("churn", "partition", "kill"), "brutal"),
     "messages": Mix(("churn", "duplicate", "reorder", "slow"), "brutal"),
     "disks": Mix(("disk", "power", "kill"), "brutal"),
+    "falls": Mix(("churn:message",), "brutal"),
     "members": Mix(("membership", "partition", "churn"), "brutal"),
     "swarm": Mix(("all",), draws="all"),
 }

@@ -167,6 +167,22 @@ class NetworkControl(Protocol):
         """Nanoseconds for a datagram there and back, None when it did not come back."""
 
 
+@runtime_checkable
+class CutsBetweenMessages(Protocol):
+    """A :class:`NetworkControl` that can cut off a node exactly between two of its messages."""
+
+    async def cut_after(
+        self, owner: str, nodes: Collection[str], messages: int, timeout_s: float
+    ) -> str | None:
+        """Waits for one of ``nodes`` to lead, and for ``messages`` of its messages to have come to
+        any one other node meanwhile; when the next one comes there, cuts it off from all others,
+        both ways and before that message, as the owner's wish. What came before has come. Messages
+        that were under way when this was called count.
+
+        Returns the node, or None when it was not met in time: then nothing was cut.
+        """
+
+
 class ProcessControl(Protocol):
     """The server process of each node. The node itself (address, disk, rules) stays."""
 

@@ -112,6 +112,9 @@ class SimulatedServer(Protocol):
     def lost(self, peer: str) -> None:
         """The connection to a peer broke: what was sent on it may be lost."""
 
+    def leads(self) -> bool:
+        """Does it take itself for the leader now? Never, where nobody leads."""
+
     def request(
         self,
         method: str,

@@ -301,6 +301,8 @@ def lacking(capability: str, abilities: Mapping[str, str | None]) -> str | None:
         case "disk" | "power" | "io":
             reason = disks.lacks() or abilities["disks"]
             return None if reason is None else f"{reason}; or use --runtime sim"
+        case "message":
+            return "only a simulated network can cut between two messages (--runtime sim)"
         case _:
             return f"no runtime here knows how to do {capability!r}"
     reasons = [abilities[name] for name in means]

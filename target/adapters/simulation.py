@@ -48,7 +48,7 @@ from target.http import (
 )
 from target.node import Node, NodeConfig
 from target.options import Options
-from target.raft.duties import Save
+from target.raft.duties import Role, Save
 from target.server import STATUS, TICK_MS
 from target.storage import Storage, StorageError
 from target.trace import Trace
@@ -149,6 +149,10 @@ class SimulatedNode:
         """See the protocol."""
         self._host.log(f"lost the connection to {peer}")
         self._events.append(Unreachable(peer))
+
+    def leads(self) -> bool:
+        """See the protocol."""
+        return self._node.raft.role is Role.LEADER
 
     def request(self, method: str, path: str, body: bytes, answer: Reception) -> None:
         """See the protocol."""

@@ -98,6 +98,9 @@ class EchoServer:
             if question.peer == peer and question.words == "dial":
                 question.asked = 0
 
+    def leads(self) -> bool:
+        return False
+
     def wake(self) -> None:
         now = self._now()
         for peer, reply in [it for it in self._replies if self._host.connected(it[0])]:

@@ -23,12 +23,16 @@ class End:
     origin_ns: int
     up: bool = True
     takes_damage: bool = False
+    leading: bool = False
     came: list[tuple[int, str, Any]] = field(default_factory=list)
     broke: list[tuple[int, str]] = field(default_factory=list)
     noise: list[tuple[str, bytes]] = field(default_factory=list)
 
     def listening(self) -> bool:
         return self.up
+
+    def leads(self) -> bool:
+        return self.leading
 
     def arrive(self, peer: str, message: Any) -> None:
         self.came.append((self.loop.now_ns - self.origin_ns, peer, message))

@@ -67,6 +67,9 @@ class Server:
         elif path != "/never":
             answer(200, {"path": path})
 
+    def leads(self) -> bool:
+        return False
+
     def wake(self) -> None:
         self.note("wake", self.host.true_ns())
         if self.on_wake is not None:

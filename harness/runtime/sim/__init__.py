@@ -22,7 +22,7 @@ __all__ = ["SimCluster", "SimLoop", "SimRuntime"]
 
 CAPABILITIES = frozenset(
     {"partition", "kill", "power", "pause", "clock", "slow", "loss"}
-    | {"duplicate", "reorder", "corrupt", "rate", "disk", "reject", "io"}
+    | {"duplicate", "reorder", "corrupt", "rate", "disk", "reject", "io", "message"}
     | {"membership", "transfer", "snapshot"}
 )
 

@@ -236,6 +236,11 @@ class SimMachine:
         """See the protocol."""
         return self._server is not None and not self._booting
 
+    def leads(self) -> bool:
+        """See the protocol."""
+        server = self._server
+        return server is not None and not self._booting and server.leads()
+
     def arrive(self, peer: str, message: Any) -> None:
         """See the protocol."""
         server = self._server

@@ -15,7 +15,7 @@ that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,6 +47,9 @@ class Endpoint(Protocol):
 
     def listening(self) -> bool:
         """Does a process accept connections? (One that is stopped does: its kernel does.)"""
+
+    def leads(self) -> bool:
+        """Does its server take itself for the leader?"""
 
     def arrive(self, peer: str, message: Any) -> None:
         """A message came."""
@@ -103,8 +106,22 @@ class Wire:
         self.orphaned = False
 
 
+@dataclass(slots=True)
+class Trap:
+    """Cuts off whichever of ``nodes`` leads and has a message more to come to another node than
+    ``messages``. ``came`` counts them by link; ``caught`` is an asyncio future: it gets the node.
+    """
+
+    owner: str
+    nodes: frozenset[str]
+    messages: int
+    caught: Any
+    came: dict[Link, int] = field(default_factory=dict)
+
+
 class SimNetwork:
-    """All links. Implements :class:`harness.core.cluster.NetworkControl`."""
+    """All links. Implements :class:`harness.core.cluster.NetworkControl` and
+    :class:`harness.core.cluster.CutsBetweenMessages`."""
 
     firewall = "simulated"
     shaper = "simulated"
@@ -122,6 +139,7 @@ class SimNetwork:
             if source != target
         }
         self._cuts: dict[str, tuple[Mapping[str, frozenset[str]], bool]] = {}
+        self._traps: list[Trap] = []
         self.unheard: dict[str, bool] = {}
         """Nodes that no client reaches, and whether those are told so."""
         self.unheard_of: dict[str, int] = {}
@@ -352,6 +370,8 @@ class SimNetwork:
     def _arrive(self, wire: Wire, life: int, number: int, message: Any) -> None:
         if life != wire.life:
             return
+        if self._traps and not wire.cut:
+            self._step_into(wire)
         if wire.cut:
             if wire.rejects:
                 self._refuse(wire)
@@ -373,7 +393,41 @@ class SimNetwork:
             # What comes behind something that was lost waits for it.
             wire.early[number] = message
 
+    def _step_into(self, wire: Wire) -> None:
+        """A message is about to come: to those who wait for a leader's it counts, or springs."""
+        source, link = wire.source, (wire.source, wire.target)
+        if not self._ends[source].leads():
+            return
+        for trap in [trap for trap in self._traps if source in trap.nodes]:
+            came = trap.came.get(link, 0)
+            if came < trap.messages:
+                trap.came[link] = came + 1
+                continue
+            self._traps.remove(trap)
+            others = frozenset(node for node in self._nodes if node != source)
+            self._wish(trap.owner, {source: others} | dict.fromkeys(others, frozenset((source,))))
+            trap.caught.set_result(source)
+
     # -- NetworkControl -------------------------------------------------------------------------
+
+    async def cut_after(
+        self, owner: str, nodes: Collection[str], messages: int, timeout_s: float
+    ) -> str | None:
+        """See :class:`harness.core.cluster.CutsBetweenMessages`.
+
+        Raises:
+            ValueError: a node that is not of this cluster.
+        """
+        self._know(nodes)
+        caught = asyncio.get_running_loop().create_future()
+        trap = Trap(owner, frozenset(nodes), messages, caught)
+        self._traps.append(trap)
+        try:
+            await asyncio.wait((caught,), timeout=timeout_s)
+        finally:
+            if trap in self._traps:
+                self._traps.remove(trap)
+        return caught.result() if caught.done() else None
 
     async def cut(
         self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
@@ -386,6 +440,11 @@ class SimNetwork:
         self._know(drops)
         for sources in drops.values():
             self._know(sources - {CLIENTS})
+        self._wish(owner, drops, reject=reject)
+
+    def _wish(
+        self, owner: str, drops: Mapping[str, frozenset[str]], *, reject: bool = False
+    ) -> None:
         self._cuts.pop(owner, None)
         if drops:
             self._cuts[owner] = drops, reject
