@@ -30,12 +30,16 @@ HOWS: Mapping[str, str] = {
     "cut": "each leader is cut off from all others",
     "kill": "each leader is killed",
 }
+VERBS: Mapping[str, str] = {"cut": "cut off", "kill": "SIGKILL"}
 BETWEEN: Mapping[str, str] = {
     "message": "each leader is cut off, or killed, between two of its messages",
 }
 """Only planned when asked for by name: it needs a network that sees messages."""
-MORE_MESSAGES = 0.65
+MORE_MESSAGES = 0.6
 """The chance that a leader has one message more before it falls."""
+KILLED = 0.2
+"""The chance of a kill then: who is cut off goes on taking what clients send, and keeps more that
+nobody else has."""
 LONGEST_ROW = 6
 """Falls in a row in which some come back before others fall."""
 LONGEST_DELAY_MS = 400
@@ -43,6 +47,8 @@ FIRST_WAIT_S = 30.0
 NEXT_WAIT_S = 1.5
 """How long it waits for somebody to lead, and then for somebody else to. An election that takes
 longer finds no majority any more, mostly since another fault is in force."""
+MESSAGES_WAIT_S = 3.0
+"""The same between messages: who leads has to send some, too."""
 ROW_S = 9.0
 """No further fall after this: the first ones have been down for long enough."""
 POLL_S = 0.005
@@ -90,7 +96,7 @@ def _draw_between(rng: random.Random, nodes: int) -> dict[str, Value]:
     by somebody else, and can be the one after that again."""
     falls, down = (rng.randint(3, LONGEST_ROW), 2) if rng.random() < 0.75 else _row(rng, nodes)
     return {
-        "how": rng.choice(tuple(HOWS)),
+        "hows": tuple("kill" if rng.random() < KILLED else "cut" for _ in range(falls)),
         "down": down,
         "messages": tuple(_messages(rng) for _ in range(falls)),
         "back": tuple(rng.sample(range(falls), falls)),
@@ -130,7 +136,7 @@ class Falls:
     Before more than ``down`` have fallen, the one that fell first comes back.
     """
 
-    how: str
+    hows: tuple[str, ...]
     down: int
     delays_ms: tuple[int, ...]
     back: tuple[int, ...]
@@ -144,20 +150,24 @@ class Falls:
         Raises:
             UsageError: not parameters of a churn.
         """
-        how = params.text(spec, "how")
-        if how not in HOWS:
-            raise UsageError(f"fault churn: unknown way {how!r} (known: {', '.join(HOWS)})")
+        between = "messages" in spec.params
+        hows = params.names(spec, "hows") if between else (params.text(spec, "how"),)
+        for how in hows:
+            if how not in HOWS:
+                raise UsageError(f"fault churn: unknown way {how!r} (known: {', '.join(HOWS)})")
         down = params.whole(spec, "down")
         if down < 1:
             raise UsageError(f"fault churn: down should be 1 or more, but is {down}")
-        counted = "messages" if "messages" in spec.params else "delays_ms"
+        counted = "messages" if between else "delays_ms"
         moments, back = params.wholes(spec, counted), params.wholes(spec, "back")
         if not moments or sorted(back) != list(range(len(moments))):
             raise UsageError(f"fault churn: back should be an order of as many as {counted} has")
         gap_ms = params.whole(spec, "gap_ms")
-        if counted == "messages":
-            return cls(how, down, (0,) * len(moments), back, gap_ms, moments)
-        return cls(how, down, moments, back, gap_ms)
+        if not between:
+            return cls(hows * len(moments), down, moments, back, gap_ms)
+        if len(hows) != len(moments):
+            raise UsageError("fault churn: hows should be as many as messages")
+        return cls(hows, down, (0,) * len(moments), back, gap_ms, moments)
 
 
 @dataclass(slots=True)
@@ -212,7 +222,8 @@ class ChurnFault:
         for number, delay_ms in enumerate(self._falls.delays_ms):
             if len(self._down) >= self._falls.down:
                 await self._down[0].come_back()
-            wait_s = NEXT_WAIT_S if self._fallen else FIRST_WAIT_S
+            next_s = MESSAGES_WAIT_S if self._falls.messages else NEXT_WAIT_S
+            wait_s = next_s if self._fallen else FIRST_WAIT_S
             if self._falls.messages:
                 fell = await self._between_messages(context, wait_s, number)
             else:
@@ -225,20 +236,29 @@ class ChurnFault:
                 break
         if not self._fallen:
             raise EnvironmentFailure("nobody led whom it could have taken away")
+        if self._falls.messages and len(self._down) >= self._falls.down > 1:
+            # Who was followed by the last one can lead again while that one is away.
+            await self._down[0].come_back()
+        return self._resolved()
+
+    def _resolved(self) -> Resolved:
         nodes = tuple(fall.node for fall in self._fallen)
-        verb = "cut off" if self._falls.how == "cut" else "SIGKILL"
-        words = f"{', then '.join(nodes)} {verb}"
-        if self._falls.messages:
-            counts = ", ".join(map(str, self._falls.messages[: len(nodes)]))
-            words += f" after {counts} messages as leader"
+        counts, hows = self._falls.messages[: len(nodes)], self._falls.hows[: len(nodes)]
+        data: dict[str, Value] = {"nodes": nodes, "leader": nodes[0]}
+        if counts:
+            words = ", then ".join(
+                f"{node} {VERBS[how]} after {count}"
+                for node, how, count in zip(nodes, hows, counts, strict=True)
+            )
+            words += " messages as leader"
+            data |= {"hows": hows, "messages": counts}
         else:
-            words += " as each came to lead"
+            words = f"{', then '.join(nodes)} {VERBS[hows[0]]} as each came to lead"
+            data |= {"how": hows[0]}
         back = tuple(fall.node for fall in self._fallen if fall.returning is not None)
         if back:
-            words += f"; back before the last fell: {', '.join(back)}"
-        data: dict[str, Value] = {"how": self._falls.how, "nodes": nodes, "leader": nodes[0]}
-        if self._falls.messages:
-            data["messages"] = self._falls.messages[: len(nodes)]
+            when = "at once" if counts else "before the last fell"
+            words += f"; back {when}: {', '.join(back)}"
         return Resolved(words, data)
 
     async def _after_a_while(
@@ -255,7 +275,8 @@ class ChurnFault:
         network = context.cluster.network
         if not isinstance(network, CutsBetweenMessages):
             raise EnvironmentFailure(f"this network cannot cut between messages: {_BY_TIME}")
-        away = {fall.node for fall in self._down} | context.claims.of(DOWN).of_others(context.id)
+        # Whoever is down by another hand has no messages that could come.
+        away = {fall.node for fall in self._down}
         there = [node for node in context.cluster.nodes if node not in away]
         trap = f"{context.id}.{number + 1}, caught"
         try:
@@ -269,7 +290,7 @@ class ChurnFault:
 
     async def _fall(self, context: FaultContext, number: int, leader: str) -> None:
         own = replace(context, id=f"{context.id}.{number + 1}")
-        fall = _Fall(leader, own, self._fault(leader, context.cluster.nodes))
+        fall = _Fall(leader, own, self._fault(number, leader, context.cluster.nodes))
         self._fallen.append(fall)
         await fall.fault.begin(own)
 
@@ -290,8 +311,10 @@ class ChurnFault:
                 return None
             await asyncio.sleep(POLL_S)
 
-    def _fault(self, leader: str, nodes: tuple[str, ...]) -> PartitionFault | KillFault:
-        if self._falls.how == "kill":
+    def _fault(
+        self, number: int, leader: str, nodes: tuple[str, ...]
+    ) -> PartitionFault | KillFault:
+        if self._falls.hows[number] == "kill":
             return KillFault(Aim("one", (leader,)))
         others = tuple(node for node in nodes if node != leader)
         return PartitionFault(Wish("one", (leader, *others)))

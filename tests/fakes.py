@@ -11,7 +11,7 @@ import asyncio
 import random
 import selectors
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -228,6 +228,31 @@ class FakeNetwork(Faulty):
             trip += way.delay_ns + round(self.rng.uniform(-1, 1) * way.jitter_ns)
         await asyncio.sleep(trip / 1e9)
         return trip
+
+
+@dataclass
+class CountingNetwork(FakeNetwork):
+    """One that can cut between messages. Whoever is to lead sends some at once."""
+
+    leader: Callable[[], str | None] = lambda: None
+    patient: int = 9
+    """So often somebody leads who can fall, and then nobody any more."""
+    asked: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
+
+    async def cut_after(
+        self, owner: str, nodes: Collection[str], messages: int, timeout_s: float
+    ) -> str | None:
+        await self.enter("cut_after")
+        self.asked.append((tuple(nodes), messages))
+        leader = self.leader()
+        if leader is None or leader not in nodes or len(self.asked) > self.patient:
+            await asyncio.sleep(timeout_s)
+            return None
+        self._flow()
+        others = frozenset(node for node in self.nodes if node != leader)
+        self.cuts[owner] = {leader: others} | dict.fromkeys(others, frozenset((leader,)))
+        await moment()
+        return leader
 
 
 def _either(chances: Iterable[float]) -> float:

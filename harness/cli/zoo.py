@@ -40,12 +40,14 @@ class Mix:
     """A way of testing: the nemeses, their intensity, and what each seed draws of the rest.
 
     ``draws`` nothing; the ``rest`` (cluster size, rate, clients, time-outs, options, workload); or
-    ``all``, which is that and the part of the nemeses and their intensity.
+    ``all``, which is that and the part of the nemeses and their intensity. Whatever is drawn, the
+    cluster has as many ``nodes`` as are given.
     """
 
     nemeses: tuple[str, ...]
     intensity: str = "normal"
     draws: str = "rest"
+    nodes: int | None = None
 
 
 MIXES: Mapping[str, Mix] = {
@@ -53,7 +55,8 @@ MIXES: Mapping[str, Mix] = {
     "leaders": Mix(("churn", "partition", "kill"), "brutal"),
     "messages": Mix(("churn", "duplicate", "reorder", "slow"), "brutal"),
     "disks": Mix(("disk", "power", "kill"), "brutal"),
-    "falls": Mix(("churn:message",), "brutal"),
+    # The fewer there are, the sooner whoever led before leads again.
+    "falls": Mix(("churn:message",), "brutal", nodes=3),
     "members": Mix(("membership", "partition", "churn"), "brutal"),
     "swarm": Mix(("all",), draws="all"),
 }
@@ -210,6 +213,8 @@ def _cells(
                 specs = [replace(spec, seed=base.seed + number) for number in range(seeds)]
                 if drawn:
                     specs = [swarm(item, nemeses=mix.draws == "all") for item in specs]
+                if mix.nodes is not None:
+                    specs = [replace(item, nodes=mix.nodes) for item in specs]
                 if workload != DRAWN:
                     specs = [replace(item, workload=workload) for item in specs]
                 yield Cell(bug, name, spec.nemeses, workload, tuple(specs))

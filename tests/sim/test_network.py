@@ -18,7 +18,7 @@ from harness.runtime.sim.network import (
     RETRY_NS,
     SILENCE_NS,
 )
-from tests.sim.net import MS, Net
+from tests.sim.net import MS, Net, encode
 
 SOON_MS = 5
 """A message that nothing is done to has come by then, but for one in a million million."""
@@ -512,3 +512,76 @@ def test_two_wishes_at_once() -> None:
         net.pass_ms(SOON_MS)
         assert not net.ends["n2"].came
         assert not net.ends["n3"].came
+
+
+# -- between two messages -----------------------------------------------------------------------
+
+
+def caught(net: Net, nodes: str, messages: int, timeout_ms: int, *sends: str) -> str | None:
+    """Who is cut off; ``n1-n2`` sends a number over that link, each a millisecond after another."""
+
+    async def story() -> str | None:
+        cutting = net.network.cut_after("a", nodes.split(), messages, timeout_ms / 1000)
+        waiting = asyncio.create_task(cutting)
+        for number, link in enumerate(sends, start=1):
+            await asyncio.sleep(0.001)
+            source, target = link.split("-")
+            net.network.send(source, target, number, encode)
+        return await waiting
+
+    return net.loop.run_until_complete(story())
+
+
+@pytest.mark.parametrize("messages", [0, 1, 2, 5])
+def test_so_many_messages_come_and_the_next_does_not(messages: int) -> None:
+    with Net() as net:
+        net.ends["n1"].leading = True
+        assert caught(net, "n1 n2 n3", messages, 100, *["n1-n2"] * 8) == "n1"
+        net.pass_ms(SOON_MS)
+        assert net.ends["n2"].messages("n1") == list(range(1, messages + 1))
+        assert net.dropped()["n1", "n2"] == 8 - messages
+        net.send("n2", "n3", "others hear each other")
+        net.send("n3", "n1", "nobody reaches it")
+        net.pass_ms(SOON_MS)
+        assert net.ends["n3"].messages("n2") and not net.ends["n1"].came
+        net.cut()
+        net.pass_ms(2 * RETRY_NS / MS)
+        # As from any other cut, a connection that outlives it brings the rest.
+        assert net.ends["n2"].messages("n1") == list(range(1, 9))
+
+
+def test_messages_that_follow_each_other_at_once_are_told_apart() -> None:
+    with Net() as net:
+        net.ends["n1"].leading = True
+        net.send("n1", "n2", *range(20))
+        assert caught(net, "n1", 7, 100) == "n1"
+        assert net.ends["n2"].messages("n1") == list(range(7))
+
+
+def test_each_link_counts_for_itself_and_only_what_a_leader_sends() -> None:
+    with Net() as net:
+        net.ends["n1"].leading = True
+        sends = ("n1-n2", "n2-n3", "n1-n3", "n2-n3", "n1-n2", "n2-n3", "n1-n3", "n1-n3", "n1-n2")
+        assert caught(net, "n1 n2", 2, 100, *sends) == "n1"
+        net.pass_ms(SOON_MS)
+        assert net.ends["n2"].messages("n1") == [1, 5]
+        assert net.ends["n3"].messages("n1") == [3, 7]
+        assert net.ends["n3"].messages("n2") == [2, 4, 6]
+
+
+def test_nobody_is_cut_off_who_is_not_meant_or_when_time_is_up() -> None:
+    with Net() as net:
+        net.ends["n1"].leading = True
+        assert caught(net, "n2 n3", 0, 10, "n1-n2", "n2-n3") is None
+        assert caught(net, "n1", 2, 10, "n1-n2", "n1-n2") is None
+        net.send("n1", "n2", "later")
+        net.pass_ms(SOON_MS)
+        assert net.ends["n2"].messages("n1") == [1, 1, 2, "later"]
+        assert net.dropped() == {}
+
+
+def test_what_meets_another_cut_does_not_count() -> None:
+    with Net() as net:
+        net.ends["n1"].leading = True
+        net.cut("b", n2="n1")
+        assert caught(net, "n1", 0, 10, "n1-n2", "n1-n2") is None

@@ -55,10 +55,10 @@ def test_a_clock_that_is_the_kernels_cannot_be_skewed() -> None:
 
 
 class Half(Anywhere):
-    """Nothing is rejected, and no descriptor limited."""
+    """Nothing is rejected, no descriptor limited, and no message seen."""
 
     def lacks(self, capability: str) -> str | None:
-        return "not allowed" if capability in ("reject", "files", "resources") else None
+        return "not allowed" if capability in ("reject", "files", "resources", "message") else None
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,9 @@ class Half(Anywhere):
         ("resources", "nemesis resources cannot work here: not allowed; use resources:cpu or "),
         ("resources:files", "nemesis resources:files cannot work here: not allowed; use resources"),
         ("partition:reject", "nemesis partition:reject cannot work here: not allowed$"),
+        ("churn:message", "churn:message cannot work here: not allowed; use churn:cut or churn:ki"),
+        ("churn", None),
+        ("churn:cut", None),
         ("resources:cpu", None),
         ("resources:io", None),
         ("partition", None),

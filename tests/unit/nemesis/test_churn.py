@@ -14,7 +14,7 @@ from harness.core.units import SECOND
 from harness.core.values import Value
 from nemesis.churn import Churn
 from nemesis.roles import majority
-from tests.fakes import FakeCluster, FakeTarget, context, run
+from tests.fakes import CountingNetwork, FakeCluster, FakeTarget, context, run
 from tests.unit.nemesis.whole import Course, course
 
 How = Literal["cut", "kill"]
@@ -209,11 +209,113 @@ def test_no_more_are_down_than_it_takes_for_nobody_to_lead(count: int) -> None:
     assert seen == {(how, rolling) for how in ("cut", "kill") for rolling in (False, True)}
 
 
+# -- between two messages -----------------------------------------------------------------------
+
+
+def between(
+    messages: tuple[int, ...] = (3, 0, 2), how: str = "cut", down: int = 2
+) -> dict[str, Value]:
+    back = tuple(range(len(messages)))
+    hows = (how,) * len(messages)
+    return {"hows": hows, "down": down, "messages": messages, "back": back, "gap_ms": 0}
+
+
+def by_message(nodes: tuple[str, ...] = ("n1", "n2", "n3")) -> tuple[FakeCluster, FakeTarget]:
+    cluster = FakeCluster(nodes)
+    target = FakeTarget(cluster)
+    cluster.network = CountingNetwork(nodes=nodes, leader=target.leader)
+    return cluster, target
+
+
+@pytest.mark.parametrize("how", ["cut", "kill"])
+def test_leaders_fall_between_messages_and_the_one_before_is_back(how: How) -> None:
+    cluster, target = by_message()
+    done = run(course(Churn(), between(how=how), cluster, target))
+    assert isinstance(cluster.network, CountingNetwork)
+    assert cluster.network.asked == [
+        (("n1", "n2", "n3"), 3),
+        (("n2", "n3"), 0),
+        (("n1", "n3"), 2),
+    ]
+    verb = {"cut": "cut off", "kill": "SIGKILL"}[how]
+    # Who was killed needs a moment to start.
+    last = {"cut": "n1", "kill": "n3"}[how]
+    assert done.resolved.words == (
+        f"n1 {verb} after 3, then n2 {verb} after 0, then {last} {verb} after 2 messages as leader; "
+        "back at once: n1, n2"
+    )
+    assert done.resolved.data["messages"] == (3, 0, 2)
+    assert done.resolved.data["hows"] == (how,) * 3
+    assert done.bit.holds, done.bit.words
+    assert done.bit.figures["falls"] == 3
+    assert done.healed.holds, done.healed.words
+    assert cluster.is_whole()
+
+
+def test_a_row_between_messages_ends_when_nobody_leads() -> None:
+    cluster, target = by_message()
+    cluster.network.patient = 1  # type: ignore[attr-defined]
+    done = run(course(Churn(), between(), cluster, target))
+    assert done.resolved.words == "n1 cut off after 3 messages as leader"
+    assert done.bit.holds and done.healed.holds
+    assert cluster.is_whole()
+
+
+def test_a_fall_between_messages_that_fails_leaves_nobody_cut_off() -> None:
+    cluster, target = by_message()
+    cluster.processes.immortal = {"n1"}
+
+    async def story() -> None:
+        fault = Churn().fault(FaultSpec("churn", between(how="kill")))
+        where = context(cluster, target)
+        with pytest.raises(EnvironmentFailure, match="n1 still runs"):
+            await fault.begin(where)
+        assert cluster.network.cuts == {}
+        assert (await fault.end(where)).holds
+        assert cluster.is_whole()
+
+    run(story())
+
+
+def test_a_network_that_does_not_see_messages() -> None:
+    cluster = FakeCluster()
+
+    async def story() -> None:
+        fault = Churn().fault(FaultSpec("churn", between()))
+        with pytest.raises(EnvironmentFailure, match="use churn:cut or churn:kill"):
+            await fault.begin(context(cluster))
+        assert (await fault.end(context(cluster))).holds
+
+    run(story())
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 9])
+def test_falls_between_messages_as_they_are_drawn(count: int) -> None:
+    nodes = tuple(f"n{number}" for number in range(1, count + 1))
+    seen: set[object] = set()
+    for seed in range(20):
+        for step in Churn().plan(derive(seed, "churn"), nodes, 60 * SECOND, "message"):
+            Churn().fault(step.fault)
+            drawn = step.fault.params
+            messages, hows, down = drawn["messages"], drawn["hows"], drawn["down"]
+            assert isinstance(messages, tuple) and isinstance(hows, tuple)
+            assert isinstance(down, int) and 1 <= down <= majority(count)
+            assert len(messages) == len(hows) <= 6
+            seen.update(messages)
+            seen.update(hows)
+    assert {0, 1, 2, 3, "cut", "kill"} <= seen
+
+
+def test_without_a_narrowing_nobody_falls_between_messages() -> None:
+    plan = Churn().plan(derive(1, "churn"), ("n1", "n2", "n3"), 60 * SECOND, None)
+    assert all("messages" not in step.fault.params for step in plan)
+
+
 def test_what_cannot_be() -> None:
     rng, long = derive(1, "churn"), 60 * SECOND
     with pytest.raises(UsageError, match="churn needs at least 3 nodes, not 2"):
         Churn().plan(rng, ("n1", "n2"), long, None)
-    with pytest.raises(UsageError, match="known: cut, kill"):
+    with pytest.raises(UsageError, match="known: cut, kill, message"):
         Churn().plan(rng, ("n1", "n2", "n3"), long, "push")
     with pytest.raises(UsageError, match="unknown way 'push'"):
         Churn().fault(FaultSpec("churn", falls("push")))
@@ -222,3 +324,9 @@ def test_what_cannot_be() -> None:
     for back in ((0, 0, 1), (0, 1), (1, 2, 3)):
         with pytest.raises(UsageError, match="back should be an order"):
             Churn().fault(FaultSpec("churn", {**falls("cut"), "back": back}))
+    with pytest.raises(UsageError, match="unknown way 'push'"):
+        Churn().fault(FaultSpec("churn", between(how="push")))
+    with pytest.raises(UsageError, match="hows should be as many as messages"):
+        Churn().fault(FaultSpec("churn", {**between(), "hows": ("cut",)}))
+    with pytest.raises(UsageError, match="back should be an order of as many as messages has"):
+        Churn().fault(FaultSpec("churn", {**between(), "back": (0, 1)}))
