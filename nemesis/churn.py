@@ -37,9 +37,9 @@ BETWEEN: Mapping[str, str] = {
 """Only planned when asked for by name: it needs a network that sees messages."""
 MORE_MESSAGES = 0.6
 """The chance that a leader has one message more before it falls."""
-KILLED = 0.2
-"""The chance of a kill then: who is cut off goes on taking what clients send, and keeps more that
-nobody else has."""
+KILLED = 1 / 3
+"""The chance of a kill then, and not a cut: who is cut off goes on taking what clients send, and
+keeps more that nobody else has."""
 LONGEST_ROW = 6
 """Falls in a row in which some come back before others fall."""
 LONGEST_DELAY_MS = 400

@@ -11,7 +11,7 @@ import pytest
 
 from harness.store import digest
 
-MIXES = ["partition", "kill,pause", "partition,kill,clock,slow,loss"]
+MIXES = ["churn:message", "partition", "kill,pause", "partition,kill,clock,slow,loss"]
 
 
 def run(out: Path, hashes: str, *options: str) -> Path:

@@ -241,8 +241,8 @@ def test_leaders_fall_between_messages_and_the_one_before_is_back(how: How) -> N
     # Who was killed needs a moment to start.
     last = {"cut": "n1", "kill": "n3"}[how]
     assert done.resolved.words == (
-        f"n1 {verb} after 3, then n2 {verb} after 0, then {last} {verb} after 2 messages as leader; "
-        "back at once: n1, n2"
+        f"n1 {verb} after 3, then n2 {verb} after 0, then {last} {verb} after 2 messages as "
+        "leader; back at once: n1, n2"
     )
     assert done.resolved.data["messages"] == (3, 0, 2)
     assert done.resolved.data["hows"] == (how,) * 3
