@@ -254,7 +254,7 @@ class ChurnFault:
             data |= {"hows": hows, "messages": counts}
         else:
             words = f"{', then '.join(nodes)} {VERBS[hows[0]]} as each came to lead"
-            data |= {"how": hows[0]}
+            data = {"how": hows[0], **data}
         back = tuple(fall.node for fall in self._fallen if fall.returning is not None)
         if back:
             when = "at once" if counts else "before the last fell"
