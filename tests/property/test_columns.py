@@ -21,7 +21,7 @@ from harness.check.glance import by_glance
 from harness.check.limits import Budget
 from harness.check.native import columned
 from harness.check.problem import ColumnProblem, partition, pose
-from harness.core.columns import AllOperations
+from harness.core.columns import AllOperations, OfOneObject
 from harness.core.errors import FormatError, UsageError
 from harness.core.operations import (
     Call,
@@ -37,7 +37,7 @@ from harness.core.protocols import Limits
 from harness.core.verdict import Verdict
 from harness.store.formats import read_history
 from harness.store.jsonl import Header, HistoryWriter, read_columns, read_jsonl
-from tests.fuzz_checker import SUBJECTS, Subject, random_history
+from tests.fuzz_checker import EXTRA, SUBJECTS, Subject, random_history
 from tests.toolchain import need_native
 
 need_native()
@@ -219,6 +219,46 @@ def test_registers_that_the_core_poses_by_itself(seed: int, subject: str) -> Non
         else:
             culprit = problem.operations[problem.events[found.dead] >> 1]
             assert glanced.culprit == culprit
+
+
+TEXTS = next(it for it in EXTRA if it.model == "kv-append" and it.start == "")
+
+
+@given(seed=st.integers(0, 10**6), lies=st.sampled_from([0.0, 0.1]))
+def test_lists_that_the_core_poses_by_itself(seed: int, lies: float) -> None:
+    """The same of lists whose reads return text. Where its attempts give up it says nothing."""
+    history = random_history(
+        random.Random(seed), TEXTS, operations=14, clients=4, lost=0.2, lies=lies
+    )
+    model, budget = parse_model("kv-append"), Budget(Limits())
+    told = columned(history)
+    for key, part in partition(told, model).items():
+        glanced = by_glance(part, model, budget)
+        assert glanced is not None
+        problem = pose(partition(history, model)[key], model)
+        found = by_native(problem, budget)
+        if found.dead is None:
+            assert glanced.witness is not None
+            assert verify_witness(history, model, {key: glanced.witness}) is None
+        else:
+            culprit = problem.operations[problem.events[found.dead] >> 1]
+            assert glanced.culprit == culprit
+
+
+def test_lists_of_something_else_are_left_to_python() -> None:
+    """As are puts that no list can be, and functions that none has: there are words for those."""
+    for call, result in (
+        (Call("append", None, 1), None),
+        (Call("read", None), (1,)),
+        (Call("put", None, 1), None),
+        (Call("cas", None, "x"), None),
+    ):
+        history = columned(History((Operation(0, 0, call, Outcome.OK, 0, 1, result),)))
+        model, budget = parse_model("kv-append"), Budget(Limits())
+        assert isinstance(history.operations, AllOperations)
+        for _, rows in history.operations.columns.parts(keyed=False):
+            part = OfOneObject(history.operations.columns, rows)
+            assert by_glance(part, model, budget) is None
 
 
 def test_operations_that_fit_into_no_columns_are_left_as_they_are() -> None:
