@@ -229,15 +229,17 @@ def test_an_orderly_stop_is_told_to_the_server(world: World) -> None:
     assert ("abandon",) not in server.words()
 
 
-def test_a_stop_finds_no_server_that_stands_still_or_is_not_there_yet(world: World) -> None:
+def test_a_stop_of_one_that_stands_still_or_is_not_there_yet_is_its_end(world: World) -> None:
+    """It is told, as it may hold what is not in its trace yet."""
     machine, server = world.up()
     machine.pause()
     machine.stop()
     assert ("stop",) not in server.words()
+    assert server.words()[-1] == ("abandon",)
     machine.start()
     machine.stop()
     world.pass_ms(1_000)
-    assert world.servers["n1"][1].seen == []
+    assert world.servers["n1"][1].seen == [("abandon",)]
     assert machine.process().state == "gone"
 
 

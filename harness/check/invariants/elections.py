@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from harness.check.invariants.node import NodeView
 from harness.check.invariants.promise import Promise, listed
 
-ALONE = 3
+ALONE = 5
 """So many terms in a row. One may be unheard of for good reasons: whoever was asked first was
-reachable then, and cut off a moment later. The next would take the word of a majority again."""
+reachable then, and cut off a moment later. The next would take the word of a majority again; but
+where messages are corrupted, that may come and what follows it may not, three times in a row in one
+run of some thousands."""
 
 
 @dataclass(slots=True)

@@ -165,9 +165,12 @@ class SimMachine:
         return 0
 
     def stop(self) -> None:
-        """An orderly end."""
-        if self._server is not None and self.state == "running" and not self._booting:
-            self._server.stop()
+        """An orderly end; of one that is paused, or not there yet, an end all the same."""
+        if self._server is not None:
+            if self.state == "running" and not self._booting:
+                self._server.stop()
+            else:
+                self._server.abandon()
         self._end()
 
     def fail(self, words: str) -> None:

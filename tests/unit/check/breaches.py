@@ -185,9 +185,9 @@ BAD: dict[str, tuple[str, str, list[Line]]] = {
     ),
     "candidates that nobody asked for": (
         "pre-vote",
-        "n3 stood for election in terms 3, 4 and 5, which no other node had heard of by then: "
-        "it did not ask first.",
-        [role(50 + term, "n3", "candidate", term) for term in (3, 4, 5)],
+        "n3 stood for election in terms 3, 4, 5, 6 and 7, which no other node had heard of by "
+        "then: it did not ask first.",
+        [role(50 + term, "n3", "candidate", term) for term in range(3, 8)],
     ),
     "no majority": (
         "majority-commit",

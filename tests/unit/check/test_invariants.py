@@ -43,26 +43,20 @@ def test_what_is_wrong_is_named(what: str, tmp_path: Path) -> None:
 
 LEGAL: dict[str, list[Line]] = {
     "candidates of whom somebody heard": [
-        role(50, "n3", "candidate", 3),
-        role(51, "n3", "candidate", 4),
-        vote(52, "n1", 4, None),
-        role(53, "n3", "candidate", 5),
-        role(54, "n3", "candidate", 6),
+        *(role(50 + term, "n3", "candidate", term) for term in range(3, 7)),
+        vote(57, "n1", 6, None),
+        *(role(58 + term, "n3", "candidate", term) for term in range(7, 11)),
     ],
     "candidates of two lives": [
-        role(50, "n3", "candidate", 3),
-        role(51, "n3", "candidate", 4),
-        vote(52, "n3", 4, "n3"),
-        boot(53, "n3", [[1, 1, 1], [2, 3, 2]], term=4, vote="n3"),
-        role(54, "n3", "candidate", 5),
-        role(55, "n3", "candidate", 6),
+        *(role(50 + term, "n3", "candidate", term) for term in range(3, 7)),
+        vote(57, "n3", 6, "n3"),
+        boot(58, "n3", [[1, 1, 1], [2, 3, 2]], term=6, vote="n3"),
+        *(role(58 + term, "n3", "candidate", term) for term in range(7, 11)),
     ],
     "a candidate that won in between": [
-        role(50, "n3", "candidate", 3),
-        role(51, "n3", "candidate", 4),
-        role(52, "n3", "leader", 4),
-        role(53, "n3", "candidate", 5),
-        role(54, "n3", "candidate", 6),
+        *(role(50 + term, "n3", "candidate", term) for term in range(3, 7)),
+        role(57, "n3", "leader", 6),
+        *(role(58 + term, "n3", "candidate", term) for term in range(7, 11)),
     ],
     "nothing more": [],
     "the same node leads again, later": [
@@ -139,7 +133,7 @@ LEGAL: dict[str, list[Line]] = {
     ],
     "a voter that is alone asks nobody": [
         config(50, "n3", 4, "n3"),
-        *(role(50 + term, "n3", "candidate", term) for term in (3, 4, 5)),
+        *(role(50 + term, "n3", "candidate", term) for term in range(3, 10)),
     ],
     "a kind that nobody knows": [{"t": 50, "node": "n1", "e": "weather", "wind": "north"}],
 }
