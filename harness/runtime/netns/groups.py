@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from harness.agent.limits import PREFIX
 
 _ROOT = Path("/sys/fs/cgroup")
+_PATIENCE_S = 5.0
+_POLL_S = 0.01
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-.+")
 
 
@@ -34,13 +37,23 @@ def left() -> Iterator[Path]:
 
 
 def clear() -> list[str]:
-    """Removes them; which those were. One that is not empty yet stays for the next time."""
-    gone = []
-    for group in list(left()):
-        with suppress(OSError):
+    """Removes them; which those were. The processes in one were killed with their owner, and may
+    not have left yet: that is waited for, a few seconds in all. One that will not go stays for the
+    next time."""
+    deadline = time.monotonic() + _PATIENCE_S
+    return [f"cgroup {group}" for group in list(left()) if _removed(group, deadline)]
+
+
+def _removed(group: Path, deadline: float) -> bool:
+    while True:
+        try:
             group.rmdir()
-            gone.append(f"cgroup {group}")
-    return gone
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                return False
+        else:
+            return True
+        time.sleep(_POLL_S)
 
 
 def _started(pid: int) -> int | None:

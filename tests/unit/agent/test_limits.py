@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +49,24 @@ def test_groups_of_the_dead_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
     assert alive.exists()
     assert strange.exists()
     assert groups.clear() == []
+
+
+def test_a_group_whose_killed_processes_have_not_left_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "_ROOT", tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead = tmp_path / "memory" / f"quorum-{ended.pid}-77-n1"
+    dead.mkdir(parents=True)
+    tries, remove = [], Path.rmdir
+
+    def rmdir(path: Path) -> None:
+        tries.append(path)
+        if len(tries) < 3:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        remove(path)
+
+    monkeypatch.setattr(Path, "rmdir", rmdir)
+    assert groups.clear() == [f"cgroup {dead}"]
+    assert tries == [dead] * 3
