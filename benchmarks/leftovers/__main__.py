@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.leftovers.box import restart_engine
+from harness.core.verdict import ExitCode
 from tests.audit import audit, settled
 from tests.killing import Run, sweep
 
@@ -37,7 +38,7 @@ END_S = 120.0
 def one(
     runtime: str, seed: int, load_s: float, signals: list[signal.Signals], engine: Path | None
 ) -> bool:
-    """One moment; whether nothing was left."""
+    """One moment; whether a run was there, and nothing of it was left."""
     rng = random.Random(f"{runtime}/{seed}")
     moment = rng.uniform(0, load_s * SPAN[0] + SPAN[1])
     sweep(runtime)
@@ -69,9 +70,12 @@ def one(
     )
     for line in left:
         print(f"    {line}")
-    if left:
+    refused = status == ExitCode.USAGE
+    if left or refused:
         print(said)
-    return not left
+    if refused:
+        print("    the run never began: nothing was tested")
+    return not left and not refused
 
 
 def _in_force(run: Run) -> int:
