@@ -34,24 +34,24 @@ impl Kept {
 
 /// Events in order of time: at equal times calls come first, as intervals are closed.
 #[derive(Default)]
-pub struct Times {
+struct Times {
     times: Vec<(i64, u32)>,
 }
 
 impl Times {
-    pub fn with_capacity(operations: usize) -> Self {
+    fn with_capacity(operations: usize) -> Self {
         Times { times: Vec::with_capacity(2 * operations) }
     }
 
     /// Adds an operation's call, and its return if there is one.
-    pub fn add(&mut self, operation: u32, start: i64, end: Option<i64>) {
+    fn add(&mut self, operation: u32, start: i64, end: Option<i64>) {
         self.times.push((start << 1, 2 * operation));
         if let Some(end) = end {
             self.times.push((end << 1 | 1, 2 * operation + 1));
         }
     }
 
-    pub fn events(mut self) -> Vec<u32> {
+    fn events(mut self) -> Vec<u32> {
         self.times.sort_unstable();
         self.times.into_iter().map(|(_, event)| event).collect()
     }
@@ -65,8 +65,31 @@ pub struct Filed {
     pub events: Vec<u32>,
 }
 
-/// Files rows by their classes (`NONE`: left out), of these kinds.
-pub fn file(c: &Columns, rows: &[u32], class_of: &[u32], kind_of: impl Fn(u32) -> Kind) -> Filed {
+/// When operations of a class say something: those that do not, and returned, are idle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    IfReturned,
+    Always,
+    Never,
+}
+
+impl Keep {
+    pub fn of(kind: Kind) -> Keep {
+        match kind {
+            Kind::Idle => Keep::Never,
+            kind if kind.observes() => Keep::IfReturned,
+            _ => Keep::Always,
+        }
+    }
+}
+
+/// Files rows by their classes; `NONE` is left out.
+pub fn file(
+    c: &Columns,
+    rows: &[u32],
+    class_of: impl IntoIterator<Item = u32>,
+    keep: impl Fn(u32) -> Keep,
+) -> Filed {
     let mut filed = Filed {
         kept: Kept::default(),
         classes: Vec::with_capacity(rows.len()),
@@ -74,13 +97,13 @@ pub fn file(c: &Columns, rows: &[u32], class_of: &[u32], kind_of: impl Fn(u32) -
         events: Vec::new(),
     };
     let mut times = Times::with_capacity(rows.len());
-    for (&row, &class) in rows.iter().zip(class_of) {
+    for (&row, class) in rows.iter().zip(class_of) {
         if class == NONE {
             continue;
         }
-        let (at, kind) = (row as usize, kind_of(class));
+        let (at, keep) = (row as usize, keep(class));
         let returned = c.outcome[at] <= FAIL;
-        if kind == Kind::Idle || (kind.observes() && !returned) {
+        if keep == Keep::Never || (keep == Keep::IfReturned && !returned) {
             if returned {
                 filed.kept.idle.push(row);
             }

@@ -5,7 +5,7 @@
 //! is appended, put and read is text, as Porcupine's logs have it; tests compare the two. All lists
 //! are represented by their text.
 
-use crate::kept::{self, Kept};
+use crate::kept::{self, Keep, Kept};
 use crate::problem::{Kind, Problem, NONE};
 use crate::reader::{Columns, FAIL, NOTHING, OK};
 use rustc_hash::FxHashMap;
@@ -117,7 +117,7 @@ pub fn pose(
         }
     }
     lists.appended = texts;
-    let filed = kept::file(c, rows, &class_of, |class| kinds[class as usize]);
+    let filed = kept::file(c, rows, class_of, |class| Keep::of(kinds[class as usize]));
     let problem = Problem {
         classes: filed.classes,
         returned: filed.returned,

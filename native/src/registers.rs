@@ -3,7 +3,7 @@
 //! This is `harness.check.models_registers` once more (`register`, `register_shape`, `seen_values`) and
 //! `harness.check.problem.pose`; tests compare the two.
 
-use crate::kept::{self, Kept};
+use crate::kept::{self, Keep, Kept};
 use crate::problem::{Kind, Problem, NONE};
 use crate::reader::{Columns, Pairs, FAIL, NOTHING, OK};
 use pyo3::prelude::*;
@@ -130,7 +130,9 @@ fn numbered(
             _ => class.to = NONE,
         }
     }
-    let filed = kept::file(c, rows, class_of, |class| classes[class as usize].kind);
+    let filed = kept::file(c, rows, class_of.iter().copied(), |class| {
+        Keep::of(classes[class as usize].kind)
+    });
     let problem = Problem {
         classes: filed.classes,
         returned: filed.returned,

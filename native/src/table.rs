@@ -1,9 +1,9 @@
 //! What Python sees of a history in columns, and how an object's rows become a problem.
 
 use crate::attempts;
-use crate::kept::{Kept, Times};
+use crate::kept::{self, Keep, Kept};
 use crate::made;
-use crate::problem::{Problem, World};
+use crate::problem::{Problem, World, NONE};
 use crate::reader::Pairs;
 use crate::reader::{self, Columns, FAIL, INFO, OK, OPEN};
 use crate::registers::{self, Rules};
@@ -257,39 +257,20 @@ impl Part {
             return Err(PyValueError::new_err("combinations and classes do not fit"));
         }
         Ok(py.detach(|| {
-            let mut posed = Posed {
+            let class_of =
+                combinations.iter().map(|it| u32::try_from(classes[*it as usize]).unwrap_or(NONE));
+            let filed = kept::file(c, rows, class_of, |class| match keep[class as usize] {
+                0 => Keep::IfReturned,
+                1 => Keep::Always,
+                _ => Keep::Never,
+            });
+            Posed {
                 columns: c.clone(),
-                kept: Kept::default(),
-                classes: Vec::new(),
-                returned: Vec::new(),
-                events: Vec::new(),
-            };
-            let mut times = Times::with_capacity(rows.len());
-            for (&row, &combination) in rows.iter().zip(combinations) {
-                let class = classes[combination as usize];
-                if class < 0 {
-                    continue;
-                }
-                let at = row as usize;
-                let returned = c.outcome[at] <= FAIL;
-                match keep[class as usize] {
-                    1 => {}
-                    0 if returned => {}
-                    _ => {
-                        if returned {
-                            posed.kept.idle.push(row);
-                        }
-                        continue;
-                    }
-                }
-                let operation = posed.kept.rows.len() as u32;
-                posed.kept.rows.push(row);
-                posed.classes.push(class as u32);
-                posed.returned.push(returned);
-                times.add(operation, c.start[at], returned.then(|| c.end[at]));
+                kept: filed.kept,
+                classes: filed.classes,
+                returned: filed.returned,
+                events: filed.events,
             }
-            posed.events = times.events();
-            posed
         }))
     }
 }
