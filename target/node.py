@@ -400,6 +400,8 @@ class Node:
                 pending = self._writes.get(entry.index)
                 if pending is not None and pending.term == entry.term:
                     done.append((self._writes.pop(entry.index), result))
+                elif self._writes and result.session is not None:
+                    done += [(again, result) for again in self._asked_again(entry.data)]
             elif entry.kind == CONFIG and entry.index in self._writes:
                 self._changed(entry)
             if entry.index % SHOWN_EVERY == 0 or entry.index == commit:
@@ -408,6 +410,13 @@ class Node:
         self._out.append(Applied(commit, log.term(commit) or 0, tuple(states)))
         for pending, result in done:
             self._acknowledge(pending, result)
+
+    def _asked_again(self, command: bytes) -> list[Pending]:
+        """Writes that are ``command`` once more, under its number in its session: its answer is
+        theirs, and their own entries will change nothing (section 6.3). There are some when a
+        leader of earlier left an entry whose client has asked this one since."""
+        again = [index for index, write in self._writes.items() if write.command == command]
+        return [self._writes.pop(index) for index in again]
 
     def _changed(self, entry: Entry) -> None:
         pending = self._writes[entry.index]
