@@ -6,8 +6,11 @@ Every error a user can cause is one or two lines on standard error and an exit c
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -63,7 +66,8 @@ for command in (
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     try:
-        code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+        with _terminated_is_interrupted():
+            code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         return _complain(str(error), error.exit_code)
     except click.UsageError as error:
@@ -85,6 +89,19 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         return _complain("internal error (a bug of the harness, please report it)", 70)
     return int(code or 0)
+
+
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """SIGTERM means what Ctrl-C means: its default would leave processes and folders behind."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _complain(words: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -58,5 +59,15 @@ def campaign(specs: Iterable[RunSpec], attempt: Attempt, jobs: int = 0) -> Gener
 
 
 def _in_a_worker() -> None:
-    """Ctrl-C is the parent's to answer."""
+    """Ctrl-C is the parent's to answer; without a parent there is nobody to work for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Else a worker whose parent was killed would wait for work for ever: it holds the other end
+    of the very pipe that it reads."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -155,6 +155,7 @@ def _conduct(
     # Who ignores Ctrl-C, as the processes of many runs do, has its reasons.
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     heeded = (signal.SIGTERM, signal.SIGINT) if usual else (signal.SIGTERM,)
+    before = {number: signal.getsignal(number) for number in heeded}
     try:
         own = parts.runtime.new_loop if isinstance(parts.runtime, BringsLoop) else None
         with asyncio.Runner(loop_factory=own) as runner:
@@ -165,8 +166,8 @@ def _conduct(
         trouble = error
         (folder.path / "crash.txt").write_text(traceback.format_exc())
     finally:
-        if usual:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():  # asyncio leaves those of a bare process
+            signal.signal(number, handler)
     folder.finish(outcome.duration_ns)
     return outcome, trouble
 
