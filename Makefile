@@ -13,7 +13,7 @@ run: $(VENV)/.installed
 	$(BIN)/harness run --nemesis partition $(ARGS)
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest --numprocesses 2 --dist loadscope --ignore $(AUDITS) $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadscope --durations 25 --ignore $(AUDITS) $(ARGS)
 	$(if $(ARGS),,$(BIN)/pytest $(AUDITS))
 
 lint: $(VENV)/.installed-dev
