@@ -37,8 +37,9 @@ def need(runtime: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The user's, but for what would change the output."""
+    """The user's, with what is compiled where it is, but for what would change the output."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
+    kept.pop("QUORUM_NATIVE", None)
     return {**kept, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
 
 
