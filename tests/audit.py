@@ -23,7 +23,7 @@ Section = tuple[str, ...]
 def audit(token: str) -> Mapping[str, Section]:
     """Sections by name, each as sorted lines. ``processes`` are those of the run with ``token``."""
     return {name: tuple(sorted(read())) for name, read in SECTIONS.items()} | {
-        "processes": tuple(sorted(_processes(token)))
+        "processes": tuple(sorted(processes(token)))
     }
 
 
@@ -135,7 +135,8 @@ def _stopped() -> list[str]:
     return found
 
 
-def _processes(token: str) -> list[str]:
+def processes(token: str) -> list[str]:
+    """Those that have the token in their environment, but this one."""
     wanted = f"{TOKEN}={token}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

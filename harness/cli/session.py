@@ -166,7 +166,7 @@ def _conduct(
         trouble = error
         (folder.path / "crash.txt").write_text(traceback.format_exc())
     finally:
-        for number, handler in before.items():  # asyncio leaves those of a bare process
+        for number, handler in before.items():  # asyncio left Python's own in their place
             signal.signal(number, handler)
     folder.finish(outcome.duration_ns)
     return outcome, trouble

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -61,10 +61,10 @@ def harness(*arguments: str, cwd: Path, timeout_s: float = 150) -> subprocess.Co
     )
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Starts it in a session of its own, so that a signal meets only it."""
+def start(*arguments: str, cwd: Path, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Starts it, ``under`` another command, in a session of its own: a signal meets only it."""
     return subprocess.Popen(
-        command(*arguments),
+        [*under, *command(*arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

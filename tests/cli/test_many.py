@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from harness.cli.meter import Meter
 from harness.store import digest, load_run
-from tests.cli.commands import command, environment, harness, last_json, until
+from tests.audit import TOKEN, processes
+from tests.cli.commands import harness, last_json, start, until
 
 QUICK = ("run", "--runtime", "sim", "--nodes", "3", "--time-limit", "8")
 STALE = (*QUICK, "--nemesis", "partition:leader", "--bug", "local-read-leader")
@@ -105,35 +105,21 @@ def test_the_json_is_one_line_of_ascii(tmp_path: Path) -> None:
     [(*QUICK, "--test-count", "900"), ("zoo", "--mix", "faults", "--bug", "1", "--seeds", "900")],
 )
 def test_whoever_is_ended_in_the_middle_leaves_no_process(
-    arguments: tuple[str, ...], ending: signal.Signals, tmp_path: Path
+    arguments: tuple[str, ...],
+    ending: signal.Signals,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    process = subprocess.Popen(
-        # As a shell's background job is started: Ctrl-C is not for it.
-        ["env", "--ignore-signal=INT", *command(*arguments)],
-        cwd=tmp_path,
-        env={**environment(), "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    token = secrets.token_hex(8)
+    monkeypatch.setenv(TOKEN, token)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # As a shell's background job is started: Ctrl-C is not for it.
+    process = start(*arguments, cwd=tmp_path, under=("env", "--ignore-signal=INT"))
     # The command, its tracker of resources, the server that forks, a worker.
-    until(lambda: len(_session(process.pid)) > 3, 60, "there is a worker")
+    until(lambda: len(processes(token)) > 3, 60, "there is a worker")
     process.send_signal(ending)
     said, _ = process.communicate(timeout=60)
-    until(lambda: not _session(process.pid), 60, "nobody is left")
+    until(lambda: not processes(token), 60, "nobody is left")
     if ending is signal.SIGTERM:
         assert process.returncode == 130, said
         assert list(tmp_path.glob("harness-*")) == []
-
-
-def _session(leader: int) -> list[str]:
-    """The processes of a session, but those that have ended."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended meanwhile
-            name, _, fields = path.read_text().rpartition(")")
-            state, _, _, session, *_ = fields.split()
-            if int(session) == leader and state != "Z":
-                found.append(name)
-    return found
